@@ -1,0 +1,38 @@
+//! A gateway from the Sigfox clouds and Soracom Air for Sigfox to MQTT.
+//!
+//! Data walks through the house in one direction, and the rooms stand in that order:
+//!
+//! ```text
+//! Sigfox, Soracom ──▶ cloud ──▶ ingest ──▶ store ──▶ decode ──▶ publish ──▶ mqtt ──▶ broker
+//! Sigfox callbacks ─▶ http  ──────┘          ▲
+//! broker ──▶ mqtt ──▶ command ──▶ downlink ──┴──▶ cloud (direct, Soracom)
+//!                                    ▲
+//!              http (bidir asks, ack reports)
+//! ```
+//!
+//! What always holds:
+//!
+//! 1. `model`, `decode` and the states of `downlink` do no I/O, know no clock and cannot await.
+//! 2. Only `store` names sled, only `mqtt` names rumqttc, only `cloud` names reqwest. `store` imports only `model`.
+//! 3. Nothing is acknowledged before it is durable: a callback's 2xx, a command's answer, a downlink's state.
+//! 4. Nothing leaves the outbox without PUBACK.
+//! 5. A sweep of several pages is stored and published oldest first, when it is whole.
+//! 6. One task polls the broker's event loop; it never publishes and never waits for a full channel.
+//! 7. Memory is bounded by configuration, not by history.
+//! 8. The loss of a cloud, the broker, a payload or the disk's last block ends nothing; a broken invariant ends
+//!    the process, and systemd starts it again.
+
+pub mod cli;
+pub mod clock;
+pub mod cloud;
+pub mod command;
+pub mod config;
+pub mod decode;
+pub mod downlink;
+pub mod http;
+pub mod ingest;
+pub mod model;
+pub mod mqtt;
+pub mod publish;
+pub mod simulate;
+pub mod store;

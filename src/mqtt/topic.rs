@@ -1,0 +1,111 @@
+//! Every topic of the contract as a value; the parser is the inverse of the formatter.
+
+use crate::model::{DeviceId, ItemId, SourceName};
+
+/// All topics below one base.
+#[derive(Debug, Clone)]
+pub struct Topics {
+    base: String,
+    discovery_prefix: String,
+}
+
+/// What a message that comes in is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Inbound {
+    /// `<b>/device/<id>/downlink/<verb>`.
+    Downlink {
+        /// Of which device.
+        device: DeviceId,
+        /// What is to be done.
+        verb: DownlinkVerb,
+    },
+    /// `<b>/bridge/request/<verb>`.
+    Request(String),
+    /// `<prefix>/status`.
+    HomeAssistant,
+}
+
+/// What is to be done with a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DownlinkVerb {
+    /// One or more items at its end.
+    Push,
+    /// Items instead of those that wait.
+    Replace,
+    /// Items taken back.
+    Cancel,
+}
+
+impl Topics {
+    /// The topics below a base.
+    #[must_use]
+    pub fn new(base: &str, discovery_prefix: &str) -> Self {
+        Self { base: base.to_owned(), discovery_prefix: discovery_prefix.to_owned() }
+    }
+
+    /// `<b>/bridge/<name>`: `state`, `info`, `health`, `devices`, `event`.
+    #[must_use]
+    pub fn bridge(&self, name: &str) -> String {
+        format!("{}/bridge/{name}", self.base)
+    }
+
+    /// `<b>/bridge/sources/<source>`.
+    #[must_use]
+    pub fn source(&self, source: &SourceName) -> String {
+        format!("{}/bridge/sources/{source}", self.base)
+    }
+
+    /// `<b>/bridge/response/<verb>`.
+    #[must_use]
+    pub fn response(&self, verb: &str) -> String {
+        format!("{}/bridge/response/{verb}", self.base)
+    }
+
+    /// `<b>/device/<id>/<name>`: `info`, `state`, `location`, `availability`, `downlink`, `event/up`, ….
+    #[must_use]
+    pub fn device(&self, device: DeviceId, name: &str) -> String {
+        format!("{}/device/{device}/{name}", self.base)
+    }
+
+    /// `<b>/device/<id>/downlink/item/<item>`.
+    #[must_use]
+    pub fn downlink_item(&self, device: DeviceId, item: &ItemId) -> String {
+        format!("{}/device/{device}/downlink/item/{item}", self.base)
+    }
+
+    /// Exactly what the daemon subscribes to.
+    #[must_use]
+    pub fn subscriptions(&self) -> Vec<String> {
+        let base = &self.base;
+        let mut filters: Vec<String> = ["push", "replace", "cancel"]
+            .iter()
+            .map(|verb| format!("{base}/device/+/downlink/{verb}"))
+            .collect();
+        filters.push(format!("{base}/bridge/request/+"));
+        filters.push(format!("{}/status", self.discovery_prefix));
+        filters
+    }
+
+    /// What a message on this topic is about; none where it is none of ours.
+    #[must_use]
+    pub fn parse(&self, topic: &str) -> Option<Inbound> {
+        if topic.strip_prefix(self.discovery_prefix.as_str()) == Some("/status") {
+            return Some(Inbound::HomeAssistant);
+        }
+        let rest = topic.strip_prefix(self.base.as_str())?.strip_prefix('/')?;
+        let levels: Vec<&str> = rest.split('/').collect();
+        match levels.as_slice() {
+            ["bridge", "request", verb] => Some(Inbound::Request((*verb).to_owned())),
+            ["device", device, "downlink", verb] => {
+                let verb = match *verb {
+                    "push" => DownlinkVerb::Push,
+                    "replace" => DownlinkVerb::Replace,
+                    "cancel" => DownlinkVerb::Cancel,
+                    _ => return None,
+                };
+                Some(Inbound::Downlink { device: device.parse().ok()?, verb })
+            }
+            _ => None,
+        }
+    }
+}
