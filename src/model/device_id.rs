@@ -109,9 +109,13 @@ mod tests {
 
     #[test]
     fn a_printed_id_keeps_its_width_in_upper_case() {
-        for (text, printed) in
-            [("002c", "002C"), ("3068E", "3068E"), ("01234567", "01234567"), ("0", "0"), ("ffffffff", "FFFFFFFF")]
-        {
+        for (text, printed) in [
+            ("002c", "002C"),
+            ("3068E", "3068E"),
+            ("01234567", "01234567"),
+            ("0", "0"),
+            ("ffffffff", "FFFFFFFF"),
+        ] {
             assert_eq!(text.parse::<DeviceId>().map(|id| id.to_string()), Ok(printed.to_owned()), "{text}");
         }
     }
