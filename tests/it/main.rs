@@ -1,1 +1,6 @@
 //! Integration tests: the real program against a real broker, a real store and real HTTP.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod house;

@@ -1,0 +1,17 @@
+//! The rig: real parts, each on a free port and in a temporary folder, each ended with its test.
+
+pub(crate) mod daemon;
+pub(crate) mod subscriber;
+
+use std::time::{Duration, Instant};
+
+/// Waits until a condition holds, looking every few milliseconds; fails with what was waited for.
+///
+/// Generous, because the machine is shared: a test that passes never waits for the limit.
+pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let limit = Instant::now() + Duration::from_secs(30);
+    while !holds() {
+        assert!(Instant::now() < limit, "waited in vain for: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

@@ -1,0 +1,98 @@
+//! A client like any other: it keeps what the broker sends it, and can publish.
+
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rumqttc::{Client, Event, MqttOptions, Packet, QoS};
+use serde_json::Value;
+
+use super::eventually;
+
+/// A message as it came.
+#[derive(Debug, Clone)]
+pub(crate) struct Received {
+    pub(crate) topic: String,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) retain: bool,
+}
+
+/// A connected client, subscribed to one filter.
+pub(crate) struct Subscriber {
+    client: Client,
+    received: Arc<Mutex<Vec<Received>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Received {
+    /// The payload as JSON.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.payload).unwrap()
+    }
+}
+
+impl Subscriber {
+    /// Connects over MQTT 3.1.1 and waits until the subscription stands.
+    pub(crate) async fn start(port: u16, filter: &str) -> Self {
+        let name = format!("test-{}", uuid::Uuid::new_v4());
+        let mut options = MqttOptions::new(name, "127.0.0.1", port);
+        options.set_keep_alive(Duration::from_secs(30)).set_max_packet_size(1 << 20, 1 << 20);
+        options.set_inflight(1000);
+        let (client, mut connection) = Client::new(options, 1000);
+        client.subscribe(filter, QoS::AtLeastOnce).unwrap();
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let subscribed = Arc::new(Mutex::new(false));
+        let thread = std::thread::spawn({
+            let (received, subscribed) = (Arc::clone(&received), Arc::clone(&subscribed));
+            move || {
+                for event in connection.iter() {
+                    match event {
+                        Ok(Event::Incoming(Packet::Publish(publish))) => {
+                            received.lock().unwrap().push(Received {
+                                topic: publish.topic,
+                                payload: publish.payload.to_vec(),
+                                retain: publish.retain,
+                            });
+                        }
+                        Ok(Event::Incoming(Packet::SubAck(_))) => *subscribed.lock().unwrap() = true,
+                        Ok(_) => {}
+                        Err(_) => return,
+                    }
+                }
+            }
+        });
+        eventually("the subscription", || *subscribed.lock().unwrap()).await;
+        Self { client, received, thread: Some(thread) }
+    }
+
+    /// Everything that came so far.
+    pub(crate) fn all(&self) -> Vec<Received> {
+        self.received.lock().unwrap().clone()
+    }
+
+    /// What came so far on topics that end so.
+    pub(crate) fn on(&self, suffix: &str) -> Vec<Received> {
+        self.all().into_iter().filter(|message| message.topic.ends_with(suffix)).collect()
+    }
+
+    /// Waits until so many messages came on topics that end so, and gives them.
+    pub(crate) async fn until(&self, suffix: &str, count: usize) -> Vec<Received> {
+        eventually(&format!("{count} messages on …{suffix}"), || self.on(suffix).len() >= count).await;
+        self.on(suffix)
+    }
+
+    /// Publishes a message, not retained.
+    pub(crate) fn publish(&self, topic: &str, payload: impl Into<Vec<u8>>) {
+        self.client.publish(topic, QoS::AtLeastOnce, false, payload.into()).unwrap();
+    }
+}
+
+impl Drop for Subscriber {
+    fn drop(&mut self) {
+        // A broker that is gone already has ended the thread as well.
+        drop(self.client.disconnect());
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
