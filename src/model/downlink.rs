@@ -59,8 +59,8 @@ pub struct Downlink {
     pub id: ItemId,
     /// Who is to receive it.
     pub device: DeviceId,
-    /// The eight bytes.
-    pub data: DownlinkPayload,
+    /// The eight bytes; none only where a command was rejected because it gave none that can be sent.
+    pub data: Option<DownlinkPayload>,
     /// Where it is.
     pub state: DownlinkState,
     /// How sure we are of that state.
@@ -85,6 +85,22 @@ pub struct Downlink {
     pub uplink: Option<UplinkId>,
     /// What the sender of the command called it.
     pub transaction: Option<String>,
+    /// Whether, once sent, it waits for the uplink by which the device's decoder knows that it arrived.
+    pub awaits_device_ack: bool,
+}
+
+impl Downlink {
+    /// Whether it can change no more: its state is final, or it was sent and nothing more can be known.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        self.state.is_final() || (self.state == DownlinkState::Sent && !self.awaits_device_ack)
+    }
+
+    /// Whether it still waits, or is with the cloud: what a queue's bound counts.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.state == DownlinkState::Queued || self.state.is_in_flight()
+    }
 }
 
 /// Where a downlink is. Final states are never left.
@@ -134,7 +150,7 @@ impl DownlinkState {
         matches!(self, Self::Armed | Self::Submitted)
     }
 
-    /// Whether it can change no more. `Sent` is final unless the device can acknowledge.
+    /// Whether no item leaves it. `Sent` is not among them: see `Downlink::is_final`.
     #[must_use]
     pub fn is_final(self) -> bool {
         matches!(
