@@ -81,7 +81,8 @@ impl Topics {
             .iter()
             .map(|verb| format!("{base}/device/+/downlink/{verb}"))
             .collect();
-        filters.push(format!("{base}/bridge/request/+"));
+        // Verbs have slashes: `device/list`.
+        filters.push(format!("{base}/bridge/request/#"));
         filters.push(format!("{}/status", self.discovery_prefix));
         filters
     }
@@ -95,7 +96,7 @@ impl Topics {
         let rest = topic.strip_prefix(self.base.as_str())?.strip_prefix('/')?;
         let levels: Vec<&str> = rest.split('/').collect();
         match levels.as_slice() {
-            ["bridge", "request", verb] => Some(Inbound::Request((*verb).to_owned())),
+            ["bridge", "request", verb @ ..] if !verb.is_empty() => Some(Inbound::Request(verb.join("/"))),
             ["device", device, "downlink", verb] => {
                 let verb = match *verb {
                     "push" => DownlinkVerb::Push,
@@ -107,5 +108,42 @@ impl Topics {
             }
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_in_is_told_by_its_topic() {
+        let topics = Topics::new("site/sigfox", "homeassistant");
+        let device: DeviceId = "1A2B3C".parse().unwrap();
+        let downlink = |verb| Some(Inbound::Downlink { device, verb });
+        for (topic, inbound) in [
+            ("site/sigfox/device/1A2B3C/downlink/push", downlink(DownlinkVerb::Push)),
+            ("site/sigfox/device/1A2B3C/downlink/replace", downlink(DownlinkVerb::Replace)),
+            ("site/sigfox/device/1A2B3C/downlink/cancel", downlink(DownlinkVerb::Cancel)),
+            ("site/sigfox/bridge/request/sync", Some(Inbound::Request("sync".to_owned()))),
+            ("site/sigfox/bridge/request/device/list", Some(Inbound::Request("device/list".to_owned()))),
+            ("homeassistant/status", Some(Inbound::HomeAssistant)),
+            ("site/sigfox/bridge/request", None),
+            ("site/sigfox/device/XYZ/downlink/push", None),
+            ("site/sigfox/device/1A2B3C/downlink/item/x", None),
+            ("site/sigfoxes/bridge/request/sync", None),
+            ("homeassistant/status/more", None),
+            ("", None),
+        ] {
+            assert_eq!(topics.parse(topic), inbound, "{topic}");
+        }
+    }
+
+    #[test]
+    fn everything_that_can_come_in_is_subscribed_to() {
+        let topics = Topics::new("b", "ha");
+        let expected =
+            ["b/device/+/downlink/push", "b/device/+/downlink/replace", "b/device/+/downlink/cancel"];
+        assert_eq!(topics.subscriptions().get(..3).unwrap(), expected);
+        assert_eq!(topics.subscriptions().get(3..).unwrap(), ["b/bridge/request/#", "ha/status"]);
     }
 }

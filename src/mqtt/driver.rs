@@ -1,0 +1,247 @@
+//! The one task that polls the broker's connection, makes it again when it breaks, and says why it broke.
+//!
+//! It never publishes and never waits for a channel that can be full: what it learns goes into `link::Shared`.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::BackoffBuilder as _;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::fault::Fault;
+use super::link::{Epoch, Shared};
+use super::message::{Message, Receipt};
+use super::options::Options;
+use super::session::{Connected, Handle, Incoming, Session, Step};
+
+/// A PUBACK that has not come after so long never will: the broker is stuck, or lost the packet.
+const PUBACK_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How often that is looked at.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// How long the publisher has for its last word once the daemon is told to stop.
+const LAST_WORD: Duration = Duration::from_secs(4);
+
+/// How long the goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// A connection that stood so long was a good one: the next attempt is made at once.
+const GOOD: Duration = Duration::from_secs(30);
+
+/// The task that holds the connection.
+pub struct Driver {
+    options: Options,
+    filters: Vec<String>,
+    shared: Arc<Shared>,
+    inbound: mpsc::Sender<Message>,
+}
+
+/// Why a connection ended well.
+#[derive(Debug)]
+struct Closed;
+
+impl Driver {
+    pub(super) fn new(
+        options: Options,
+        filters: Vec<String>,
+        shared: Arc<Shared>,
+        inbound: mpsc::Sender<Message>,
+    ) -> Self {
+        Self { options, filters, shared, inbound }
+    }
+
+    /// Holds the connection until told to stop and the publisher has closed its end, or a few seconds passed.
+    ///
+    /// # Errors
+    /// None today; the loss of a broker is none.
+    pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut pauses = Pauses::new();
+        loop {
+            let begun = Instant::now();
+            let fault = match self.connection(&stop).await {
+                Ok(Closed) => {
+                    self.shared.offline();
+                    return Ok(());
+                }
+                Err(fault) => fault,
+            };
+            self.shared.offline();
+            if begun.elapsed() > GOOD {
+                pauses = Pauses::new();
+            }
+            self.options.clean = matches!(fault, Fault::TooLargeForUs);
+            let pause = pauses.next(&fault);
+            let broker = self.options.place();
+            if matches!(fault, Fault::Lost(_)) {
+                tracing::warn!(%broker, reason = %fault, retry_s = pause.as_secs(), "no connection to the broker");
+            } else {
+                tracing::error!(%broker, reason = %fault, retry_s = pause.as_secs(), "no connection to the broker");
+            }
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = sleep(pause) => {}
+            }
+        }
+    }
+
+    /// One connection from its first packet to its last.
+    async fn connection(&self, stop: &CancellationToken) -> Result<Closed, Fault> {
+        let (handle, mut session) = Session::new(&self.options);
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ending = pin!(self.end_of_connection(stop));
+        let mut deadline = None;
+        let mut epoch = None;
+        loop {
+            let step = {
+                // A poll that is begun is ended: dropping it could lose a packet that counts as in flight.
+                let mut poll = pin!(session.poll());
+                loop {
+                    tokio::select! {
+                        step = &mut poll => break step,
+                        () = &mut ending, if deadline.is_none() => {
+                            if epoch.is_none() || !handle.disconnect() {
+                                return Ok(Closed);
+                            }
+                            deadline = Some(Instant::now() + GOODBYE);
+                        }
+                        _ = look.tick() => {
+                            if deadline.is_some_and(|deadline| deadline < Instant::now()) {
+                                return Ok(Closed);
+                            }
+                            if self.shared.oldest().is_some_and(|since| since.elapsed() > PUBACK_TIMEOUT) {
+                                return Err(Fault::Lost("the broker does not acknowledge".to_owned()));
+                            }
+                        }
+                    }
+                }
+            };
+            match step {
+                Ok(Step::Disconnected) => return Ok(Closed),
+                Ok(Step::Connected(connected)) => epoch = Some(self.connected(connected, &handle)?),
+                Ok(step) => self.take(step, epoch)?,
+                Err(fault) => {
+                    // Acknowledgements that were read before the end count; messages will be delivered again.
+                    for step in session.drain() {
+                        if !matches!(step, Step::Message(_)) {
+                            self.take(step, epoch)?;
+                        }
+                    }
+                    return if deadline.is_some() { Ok(Closed) } else { Err(fault) };
+                }
+            }
+        }
+    }
+
+    /// The end that is wanted: the publisher has closed, or was given its time after the stop.
+    async fn end_of_connection(&self, stop: &CancellationToken) {
+        tokio::select! {
+            () = self.shared.closed() => {}
+            () = async { stop.cancelled().await; sleep(LAST_WORD).await } => {}
+        }
+    }
+
+    fn connected(&self, connected: Connected, handle: &Handle) -> Result<Epoch, Fault> {
+        if !connected.retain_available {
+            return Err(Fault::Refused(
+                "the broker keeps no retained messages, and they are needed".to_owned(),
+            ));
+        }
+        // On every connection: a broker may have forgotten a part of a session that it says it has.
+        if !handle.subscribe(&self.filters) {
+            return Err(Fault::Lost("subscriptions could not be sent".to_owned()));
+        }
+        let Connected { session_present, receive_maximum, largest_packet, .. } = connected;
+        tracing::info!(broker = %self.options.place(), session_present, "connected to the broker");
+        Ok(self.shared.online(handle.clone(), session_present, receive_maximum, largest_packet))
+    }
+
+    fn take(&self, step: Step, epoch: Option<Epoch>) -> Result<(), Fault> {
+        match step {
+            Step::Sent(0) | Step::Other | Step::Disconnected | Step::Connected(_) => Ok(()),
+            Step::Sent(packet) => self.shared.sent(packet).map_err(|wrong| Fault::Lost(wrong.to_string())),
+            Step::Acked(packet, verdict) => {
+                self.shared.acknowledged(packet, verdict).map_err(|wrong| Fault::Lost(wrong.to_string()))
+            }
+            Step::Subscribed { refused: 0 } => Ok(()),
+            Step::Subscribed { refused } => {
+                tracing::error!(refused, "the broker refuses subscriptions: commands will not arrive");
+                Ok(())
+            }
+            Step::Message(incoming) => self.deliver(incoming, epoch),
+        }
+    }
+
+    fn deliver(&self, incoming: Incoming, epoch: Option<Epoch>) -> Result<(), Fault> {
+        let Incoming { topic, payload, retain, dup, packet, response_topic, correlation } = incoming;
+        let receipt = epoch.filter(|_| packet != 0).map(|epoch| Receipt {
+            shared: Arc::clone(&self.shared),
+            epoch,
+            packet,
+        });
+        let message = Message { topic, payload, retain, dup, response_topic, correlation, receipt };
+        match self.inbound.try_send(message) {
+            Ok(()) => Ok(()),
+            Err(mpsc::error::TrySendError::Full(message)) if message.receipt.is_some() => Err(Fault::Lost(
+                "more commands than can be taken; the broker will bring them again".to_owned(),
+            )),
+            Err(mpsc::error::TrySendError::Full(message)) => {
+                tracing::warn!(topic = %message.topic, "command dropped: too many, and sent with QoS 0");
+                Ok(())
+            }
+            // Nobody reads commands any more: the daemon is stopping, and the broker keeps them.
+            Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
+        }
+    }
+}
+
+/// How long to wait before the next attempt: from 1 s to 60 s, each up to twice as long by chance, so that the
+/// gateways of a site do not come all at once.
+struct Pauses {
+    lost: backon::ExponentialBackoff,
+    refused: backon::ExponentialBackoff,
+}
+
+impl Pauses {
+    fn new() -> Self {
+        let from = |shortest| {
+            backon::ExponentialBuilder::default()
+                .with_min_delay(Duration::from_secs(shortest))
+                .with_max_delay(Duration::from_secs(30))
+                .with_factor(2.0)
+                .without_max_times()
+                .with_jitter()
+                .build()
+        };
+        Self { lost: from(1), refused: from(15) }
+    }
+
+    fn next(&mut self, fault: &Fault) -> Duration {
+        let sequence = match fault {
+            Fault::Refused(_) => &mut self.refused,
+            Fault::Lost(_) | Fault::TooLargeForUs => &mut self.lost,
+        };
+        sequence.next().unwrap_or(Duration::from_secs(60))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_minute_and_what_a_person_must_change_is_retried_slowly() {
+        let mut pauses = Pauses::new();
+        let lost = Fault::Lost(String::new());
+        for (attempt, at_least_s) in [(1, 1), (2, 2), (3, 4), (4, 8), (5, 16), (6, 30), (7, 30)] {
+            let pause = pauses.next(&lost);
+            assert!(pause >= Duration::from_secs(at_least_s), "attempt {attempt}: {pause:?}");
+            assert!(pause <= Duration::from_secs(at_least_s * 2), "attempt {attempt}: {pause:?}");
+        }
+        assert!(pauses.next(&Fault::Refused(String::new())) >= Duration::from_secs(15));
+    }
+}
