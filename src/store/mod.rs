@@ -1,22 +1,45 @@
-//! What the gateway remembers (stub of the interface).
+//! What the gateway remembers: devices, uplinks, the outbox and the downlink queues, as verbs.
+//!
+//! The only room that names sled, and it imports only `model`. The layout on disk is written down in `layout`;
+//! how a commit becomes durable in `sync`. Every verb commits all or nothing; those that are `async` return only
+//! when the disk has it.
+
+mod database;
+mod devices;
+mod error;
+mod history;
+mod layout;
+mod memory;
+mod outbox;
+mod queue;
+mod record;
+mod sync;
+mod uplinks;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 
-use crate::model::{
-    Device, DeviceId, DeviceType, Downlink, Event, Fields, InventoryDevice, ItemId, Location, SourceName,
-    Timestamp, Uplink, UplinkId,
-};
+use self::database::{Commit, Database};
+use self::layout::{LARGEST_VALUE, Table};
+use self::memory::Memory;
+use self::sync::Durability;
+use crate::model::{DeviceId, Downlink, Event, Fields, ItemId, Location, Timestamp, UplinkId};
+
+pub use self::error::{OpenError, StoreError};
+pub use self::history::History;
+pub use self::sync::Syncer;
 
 /// Where the store lies and how large it may grow.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The folder.
+    /// The data directory; the store makes its own folders in it.
     pub dir: PathBuf,
     /// Bytes of sled's cache.
     pub cache: u64,
@@ -26,26 +49,18 @@ pub struct Options {
 
 /// The store. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Store {}
-
-/// The task that makes commits durable: grouped fsyncs on request, and a flush every `flush` if anything changed.
-#[derive(Debug)]
-pub struct Syncer {}
-
-/// Why the store cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Being built.
-    #[error("not built")]
-    NotBuilt,
+pub struct Store {
+    inner: Arc<Inner>,
 }
 
-/// Why a verb of the store failed.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// Being built.
-    #[error("not built")]
-    NotBuilt,
+#[derive(Debug)]
+struct Inner {
+    database: Database,
+    /// Also serialises every read-decide-write; never held over an await.
+    memory: Mutex<Memory>,
+    durability: Durability,
+    changes: Mutex<BTreeSet<Change>>,
+    changed: Arc<Notify>,
 }
 
 /// What a recording changed.
@@ -134,172 +149,83 @@ pub struct QueueChange {
 }
 
 impl Store {
-    /// Opens or creates the store. Blocks; the `Syncer` is to be run as a task.
-    pub fn open(_options: Options) -> Result<(Self, Syncer), OpenError> {
-        Err(OpenError::NotBuilt)
+    /// Opens or creates the store. Blocks; the `Syncer` is to be run as a task, or dropped where none is wanted:
+    /// then every durable verb syncs for itself.
+    pub fn open(options: Options) -> Result<(Self, Syncer), OpenError> {
+        let Options { dir, cache, flush } = options;
+        let database = Database::open(&dir, cache)?;
+        let memory =
+            Memory::load(&database).map_err(|error| OpenError::Damaged { dir, reason: error.to_string() })?;
+        let (durability, requests) = Durability::new();
+        let inner = Inner {
+            database,
+            memory: Mutex::new(memory),
+            durability,
+            changes: Mutex::new(BTreeSet::new()),
+            changed: Arc::new(Notify::new()),
+        };
+        let store = Self { inner: Arc::new(inner) };
+        Ok((store.clone(), Syncer { store, requests, flush }))
     }
 
-    // Devices.
-
-    /// One device.
-    pub fn device(&self, _id: DeviceId) -> Result<Option<Device>, StoreError> {
-        Err(StoreError::NotBuilt)
+    /// A note under a key: small things that sources keep over a restart.
+    pub fn note(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.database().table(Table::Notes)?.get(key)?.map(|value| value.to_vec()))
     }
 
-    /// All devices, by id.
-    pub fn devices(&self) -> Result<Vec<Device>, StoreError> {
-        Err(StoreError::NotBuilt)
+    /// Keeps a note, of at most 12 KiB. Not durable at once.
+    pub fn set_note(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
+        if value.len() > LARGEST_VALUE {
+            return Err(StoreError::TooLarge { what: "note", bytes: value.len(), most: LARGEST_VALUE });
+        }
+        if self.note(key)?.as_deref() == Some(value) {
+            return Ok(());
+        }
+        let mut commit = Commit::default();
+        commit.put(Table::Notes, key.as_bytes(), value.to_vec());
+        self.database().apply(commit)
     }
-
-    /// One device type of a source.
-    pub fn device_type(&self, _source: &SourceName, _id: &str) -> Result<Option<DeviceType>, StoreError> {
-        Err(StoreError::NotBuilt)
-    }
-
-    /// All device types of a source.
-    pub fn device_types(&self, _source: &SourceName) -> Result<Vec<DeviceType>, StoreError> {
-        Err(StoreError::NotBuilt)
-    }
-
-    /// Takes over a source's whole inventory; `device_added` and `device_removed` events go into the outbox with it.
-    pub fn record_inventory(
-        &self,
-        _source: &SourceName,
-        _types: &[DeviceType],
-        _devices: &[InventoryDevice],
-        _now: Timestamp,
-    ) -> Result<InventoryChange, StoreError> {
-        Err(StoreError::NotBuilt)
-    }
-
-    // Uplinks.
-
-    /// Keeps the uplinks of one whole sweep (any order; stored and published oldest first) and moves the sweep's
-    /// cursor in the same flush. Not durable at once: a crash asks the cloud again.
-    pub fn record_sweep(
-        &self,
-        _uplinks: &[Uplink],
-        _cursor: Option<(&SourceName, &str, Timestamp)>,
-    ) -> Result<Recorded, StoreError> {
-        Err(StoreError::NotBuilt)
-    }
-
-    /// Keeps one uplink; durable when this returns.
-    pub async fn record_uplink(&self, _uplink: &Uplink) -> Result<Recorded, StoreError> {
-        std::future::ready(()).await;
-        Err(StoreError::NotBuilt)
-    }
-
-    /// Uplinks of the history.
-    pub fn uplinks(&self, _query: &UplinkQuery) -> Result<Vec<Uplink>, StoreError> {
-        Err(StoreError::NotBuilt)
-    }
-
-    /// Up to where a source's scope (a device type, a device) was swept.
-    pub fn cursor(&self, _source: &SourceName, _scope: &str) -> Result<Option<Timestamp>, StoreError> {
-        Err(StoreError::NotBuilt)
-    }
-
-    // The outbox.
-
-    /// The oldest events that are not in `skip`.
-    pub fn outbox_head(
-        &self,
-        _skip: &BTreeSet<OutboxKey>,
-        _limit: usize,
-    ) -> Result<Vec<OutboxEntry>, StoreError> {
-        Err(StoreError::NotBuilt)
-    }
-
-    /// Forgets events that the broker has, and keeps the device states that they led to in the same commit.
-    pub fn outbox_done(
-        &self,
-        _keys: &[OutboxKey],
-        _states: &[(DeviceId, DeviceState)],
-    ) -> Result<(), StoreError> {
-        Err(StoreError::NotBuilt)
-    }
-
-    /// How many events wait, and the time of the oldest.
-    pub fn outbox_depth(&self) -> Result<(u64, Option<Timestamp>), StoreError> {
-        Err(StoreError::NotBuilt)
-    }
-
-    /// Puts an event into the outbox that belongs to no other change.
-    pub fn tell(&self, _event: &Event) -> Result<(), StoreError> {
-        Err(StoreError::NotBuilt)
-    }
-
-    /// What the uplinks of a device have told so far.
-    pub fn device_state(&self, _id: DeviceId) -> Result<Option<DeviceState>, StoreError> {
-        Err(StoreError::NotBuilt)
-    }
-
-    // Downlinks.
-
-    /// A device's items that are not forgotten, in the order in which they were queued.
-    pub fn queue(&self, _device: DeviceId) -> Result<Vec<Downlink>, StoreError> {
-        Err(StoreError::NotBuilt)
-    }
-
-    /// Devices that have items.
-    pub fn queued_devices(&self) -> Result<Vec<DeviceId>, StoreError> {
-        Err(StoreError::NotBuilt)
-    }
-
-    /// How this uplink's ask was answered: not yet, with nothing, or with an item.
-    pub fn answer(&self, _uplink: &UplinkId) -> Result<Option<Option<ItemId>>, StoreError> {
-        Err(StoreError::NotBuilt)
-    }
-
-    /// Changes a device's queue: `decide` sees the queue and says what changes; nobody else changes it meanwhile.
-    /// Durable when this returns.
-    pub async fn change_queue<T: Send>(
-        &self,
-        _device: DeviceId,
-        decide: impl FnOnce(&[Downlink]) -> (QueueChange, T) + Send,
-    ) -> Result<T, StoreError> {
-        std::future::ready(decide(&[])).await;
-        Err(StoreError::NotBuilt)
-    }
-
-    // Small things that sources keep over a restart (tokens).
-
-    /// A note under a key.
-    pub fn note(&self, _key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        Err(StoreError::NotBuilt)
-    }
-
-    /// Keeps a note.
-    pub fn set_note(&self, _key: &str, _value: &[u8]) -> Result<(), StoreError> {
-        Err(StoreError::NotBuilt)
-    }
-
-    // Watching and ending.
 
     /// What changed since this was last called.
     #[must_use]
     pub fn take_changes(&self) -> BTreeSet<Change> {
-        BTreeSet::new()
+        std::mem::take(&mut *self.inner.changes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Is notified at every change; register before looking.
     #[must_use]
     pub fn changed(&self) -> Arc<Notify> {
-        Arc::new(Notify::new())
+        Arc::clone(&self.inner.changed)
     }
 
-    /// Makes everything so far durable.
-    pub async fn flush(&self) -> Result<(), StoreError> {
-        std::future::ready(()).await;
-        Err(StoreError::NotBuilt)
+    /// Bytes on disk.
+    pub fn size_on_disk(&self) -> Result<u64, StoreError> {
+        self.database().size_on_disk()
     }
-}
 
-impl Syncer {
-    /// Runs until told to stop, then flushes once more.
-    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        stop.cancelled().await;
-        Ok(())
+    /// The set is bounded: a device stands in it once, however often it changes.
+    fn announce(&self, changes: impl IntoIterator<Item = Change>) {
+        let mut known = self.inner.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        known.extend(changes);
+        if known.is_empty() {
+            return;
+        }
+        drop(known);
+        // All who wait now, and the next who comes: a change between looking and waiting is not missed.
+        self.inner.changed.notify_waiters();
+        self.inner.changed.notify_one();
+    }
+
+    fn database(&self) -> &Database {
+        &self.inner.database
+    }
+
+    fn durability(&self) -> &Durability {
+        &self.inner.durability
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        // A panic under the lock happens before its commit is taken over: what is in memory stays true.
+        self.inner.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

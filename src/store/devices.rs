@@ -1,0 +1,227 @@
+//! The registry of devices and device types, and what an inventory changes in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::database::Commit;
+use super::error::StoreError;
+use super::layout::{LARGEST_COMMIT, Table, device_key, source_key};
+use super::memory::{KnownDevice, Memory};
+use super::record::{DeviceRecord, DeviceTypeRecord, LocationRecord, Record};
+use super::{Change, InventoryChange, Store};
+use crate::model::{Device, DeviceId, DeviceType, Event, InventoryDevice, SourceName, Timestamp};
+
+/// A device that changes may need its record and two events, each in the worst case a block of its own.
+const DEVICES_AT_ONCE: usize = LARGEST_COMMIT / 4;
+
+impl Store {
+    /// One device.
+    pub fn device(&self, id: DeviceId) -> Result<Option<Device>, StoreError> {
+        Ok(self.memory().devices.get(&id.number()).map(|known| known.device.clone()))
+    }
+
+    /// All devices, by id.
+    pub fn devices(&self) -> Result<Vec<Device>, StoreError> {
+        Ok(self.memory().devices.values().map(|known| known.device.clone()).collect())
+    }
+
+    /// One device type of a source.
+    pub fn device_type(&self, source: &SourceName, id: &str) -> Result<Option<DeviceType>, StoreError> {
+        let Some(source) = self.memory().sources.known(source) else {
+            return Ok(None);
+        };
+        let Some(value) = self.database().table(Table::Types)?.get(source_key(source, id))? else {
+            return Ok(None);
+        };
+        Ok(Some(DeviceTypeRecord::decode(&value)?.device_type(id.to_owned())))
+    }
+
+    /// All device types of a source.
+    pub fn device_types(&self, source: &SourceName) -> Result<Vec<DeviceType>, StoreError> {
+        let Some(source) = self.memory().sources.known(source) else {
+            return Ok(Vec::new());
+        };
+        let mut types = Vec::new();
+        for entry in self.database().table(Table::Types)?.scan_prefix(source_key(source, "")) {
+            let (key, value) = entry?;
+            let id = key.get(2..).map(String::from_utf8_lossy).unwrap_or_default();
+            types.push(DeviceTypeRecord::decode(&value)?.device_type(id.into_owned()));
+        }
+        Ok(types)
+    }
+
+    /// Takes over a source's whole inventory; `device_added` and `device_removed` events go into the outbox with
+    /// it, and a device's place when its cloud says a new one. A crash in between is made good by the next
+    /// inventory.
+    pub fn record_inventory(
+        &self,
+        source: &SourceName,
+        types: &[DeviceType],
+        devices: &[InventoryDevice],
+        now: Timestamp,
+    ) -> Result<InventoryChange, StoreError> {
+        let mut memory = self.memory();
+        let number = memory.sources.number(self.database(), source)?;
+        let changed_types = self.record_types(number, types)?;
+        let mut inventory = Inventory::compare(&memory, source, devices, now);
+        for part in std::mem::take(&mut inventory.devices).chunks(DEVICES_AT_ONCE) {
+            let mut commit = Commit::default();
+            let mut events = Vec::new();
+            for (known, told) in part {
+                let number = memory.sources.number(self.database(), &known.device.source)?;
+                let record = DeviceRecord::new(&known.device, number, known.listed, known.place.clone());
+                commit.put(Table::Devices, device_key(known.device.id).as_slice(), record.encode()?);
+                events.extend(told.iter().cloned());
+            }
+            let staged = memory.outbox.stage(self.database(), &mut commit, &events)?;
+            self.database().apply(commit)?;
+            memory.outbox.keep(&staged);
+            for (known, _) in part {
+                memory.devices.insert(known.device.id.number(), known.clone());
+            }
+            self.announce(part.iter().map(|(known, _)| Change::Device(known.device.id)));
+            if !events.is_empty() {
+                self.announce([Change::Outbox]);
+            }
+        }
+        let of_changed_types = memory.devices.values().map(|known| &known.device).filter(|device| {
+            device.source == *source
+                && device.device_type.as_ref().is_some_and(|id| changed_types.contains(id))
+        });
+        self.announce(of_changed_types.map(|device| Change::Device(device.id)));
+        Ok(inventory.change)
+    }
+
+    /// Writes what differs of a source's device types, and says which do.
+    fn record_types(&self, source: u16, types: &[DeviceType]) -> Result<BTreeSet<String>, StoreError> {
+        let table = self.database().table(Table::Types)?;
+        let mut changed = BTreeSet::new();
+        let mut writes = BTreeMap::new();
+        for device_type in types {
+            let key = source_key(source, &device_type.id);
+            let record = DeviceTypeRecord::from(device_type).encode()?;
+            if table.get(&key)?.is_none_or(|known| known != record) {
+                changed.insert(device_type.id.clone());
+                writes.insert(key, Some(record));
+            }
+        }
+        let listed: BTreeSet<_> =
+            types.iter().map(|device_type| source_key(source, &device_type.id)).collect();
+        for key in table.scan_prefix(source_key(source, "")).keys() {
+            let key = key?.to_vec();
+            if !listed.contains(&key) {
+                changed.insert(key.get(2..).map(String::from_utf8_lossy).unwrap_or_default().into_owned());
+                writes.insert(key, None);
+            }
+        }
+        let mut writes = writes.into_iter().peekable();
+        while writes.peek().is_some() {
+            let mut commit = Commit::default();
+            for (key, record) in writes.by_ref().take(LARGEST_COMMIT) {
+                match record {
+                    Some(record) => commit.put(Table::Types, key, record),
+                    None => commit.remove(Table::Types, key),
+                }
+            }
+            self.database().apply(commit)?;
+        }
+        Ok(changed)
+    }
+}
+
+/// What an inventory changes.
+struct Inventory {
+    /// Devices as they are from now on, each with what is to be told about it.
+    devices: Vec<(KnownDevice, Vec<Event>)>,
+    change: InventoryChange,
+}
+
+impl Inventory {
+    fn compare(memory: &Memory, source: &SourceName, listed: &[InventoryDevice], now: Timestamp) -> Self {
+        let mut inventory = Self { devices: Vec::new(), change: InventoryChange::default() };
+        let by_number: BTreeMap<u32, &InventoryDevice> =
+            listed.iter().map(|device| (device.id.number(), device)).collect();
+        for (number, entry) in &by_number {
+            inventory.compare_one(memory.devices.get(number), source, entry, now);
+        }
+        let missing = memory.devices.iter().filter(|(number, known)| {
+            known.listed
+                && !known.device.gone
+                && known.device.source == *source
+                && !by_number.contains_key(number)
+        });
+        for (_, known) in missing {
+            let mut known = known.clone();
+            known.device.gone = true;
+            let event = removed(&known.device, now);
+            inventory.change.gone.push(known.device.id);
+            inventory.devices.push((known, vec![event]));
+        }
+        inventory
+    }
+
+    fn compare_one(
+        &mut self,
+        known: Option<&KnownDevice>,
+        source: &SourceName,
+        entry: &InventoryDevice,
+        now: Timestamp,
+    ) {
+        // Of two sources that list a device, the first describes it for as long as it does.
+        if known.is_some_and(|known| known.listed && !known.device.gone && known.device.source != *source) {
+            return;
+        }
+        let listed_before = known.is_some_and(|known| known.listed);
+        let device = Device {
+            id: known.filter(|_| listed_before).map_or(entry.id, |known| known.device.id),
+            source: source.clone(),
+            name: entry.name.clone(),
+            device_type: entry.device_type.clone(),
+            tags: entry.tags.clone(),
+            state: entry.state,
+            last_seen: entry.last_seen.max(known.and_then(|known| known.device.last_seen)),
+            gone: false,
+        };
+        let place = entry.location.map(|location| LocationRecord::new(&location, now));
+        let old_place = known.and_then(|known| known.place.clone());
+        let moved = match (&place, &old_place) {
+            (Some(place), Some(old)) => !place.same_place(old),
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        let mut events = Vec::new();
+        let described = match known {
+            None => {
+                self.change.added.push(device.id);
+                events.push(Event::device_added(&device, now));
+                true
+            }
+            Some(known) => {
+                if known.device.gone {
+                    events.push(Event::device_added(&device, now));
+                }
+                let last_seen = known.device.last_seen;
+                let described = Device { last_seen, ..device.clone() } != known.device
+                    || device.id.width() != known.device.id.width()
+                    || !listed_before;
+                if described {
+                    self.change.changed.push(device.id);
+                }
+                described
+            }
+        };
+        if let Some(location) = entry.location.filter(|_| moved) {
+            events.push(Event::Location { device: device.id, location, uplink: None });
+        }
+        // A later `last_seen` alone is not written: the history says it, or the next inventory says it again.
+        let seen_only = known.is_some_and(|known| known.device.last_seen != device.last_seen);
+        if described || moved || seen_only {
+            let place = if moved { place } else { old_place };
+            self.devices.push((KnownDevice { device, listed: true, place }, events));
+        }
+    }
+}
+
+fn removed(device: &Device, time: Timestamp) -> Event {
+    let detail = serde_json::json!({ "device": device.id, "source": device.source });
+    Event::Bridge { time, kind: "device_removed".to_owned(), detail: detail.to_string() }
+}

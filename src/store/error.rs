@@ -1,0 +1,100 @@
+//! Why the store cannot be opened, and why one of its verbs failed: each a decision for the caller and a
+//! sentence for people.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why the store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it open.
+    #[error("the store in {} is in use by another process (only one daemon can run on a data directory)", .dir.display())]
+    Locked {
+        /// The data directory.
+        dir: PathBuf,
+    },
+    /// Something else than a folder lies there.
+    #[error("{} is not a folder (expected the data directory)", .dir.display())]
+    NotAFolder {
+        /// The data directory.
+        dir: PathBuf,
+    },
+    /// The user may not write there.
+    #[error("no permission to write in {} (expected a data directory of the user that runs the gateway)", .dir.display())]
+    Permission {
+        /// The data directory.
+        dir: PathBuf,
+    },
+    /// A newer program has written it.
+    #[error("the store in {} is of version {found}, this program knows up to {known} (expected a newer program, or a backup of before the update)", .dir.display())]
+    Newer {
+        /// The data directory.
+        dir: PathBuf,
+        /// Its version.
+        found: u32,
+        /// The newest version that this program reads.
+        known: u32,
+    },
+    /// Its files cannot be read as a store.
+    #[error("the store in {} is damaged: {reason}", .dir.display())]
+    Damaged {
+        /// The data directory.
+        dir: PathBuf,
+        /// What was found.
+        reason: String,
+    },
+    /// The disk refused.
+    #[error("cannot open the store in {}", .dir.display())]
+    Io {
+        /// The data directory.
+        dir: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Why a verb of the store failed. Nothing of what it was asked to keep is kept then.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// No space is left; what is asked for again later may succeed.
+    #[error("the disk is full")]
+    Full,
+    /// The file system takes no writes; what is asked for again later may succeed.
+    #[error("the disk is read-only")]
+    ReadOnly,
+    /// The disk refused for another reason.
+    #[error("the disk is failing: {0}")]
+    Failing(String),
+    /// A record cannot be read.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
+    /// A value is too large to be kept; asking again is of no use.
+    #[error("{what} of {bytes} bytes is too large to be kept (expected at most {most})")]
+    TooLarge {
+        /// What it is.
+        what: &'static str,
+        /// How large it is.
+        bytes: usize,
+        /// What would be taken.
+        most: usize,
+    },
+}
+
+impl From<io::Error> for StoreError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full,
+            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly,
+            _ => Self::Failing(error.to_string()),
+        }
+    }
+}
+
+impl From<sled::Error> for StoreError {
+    fn from(error: sled::Error) -> Self {
+        match error {
+            sled::Error::Io(error) => error.into(),
+            other => Self::Damaged(other.to_string()),
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! The layout on disk: which trees there are, how their keys sort and what a value begins with.
+//!
+//! Nothing outside this room knows it. All numbers in keys are big-endian, so that keys sort as they are read.
+//!
+//! | tree | key | value |
+//! |---|---|---|
+//! | `meta` | `schema` | the version of this layout, u32 |
+//! | `sources` | number of the source, u16 | its name, text |
+//! | `cursors` | source u16, scope as text | milliseconds, u64 |
+//! | `types` | source u16, id as text | `DeviceTypeRecord` |
+//! | `devices` | device u32 | `DeviceRecord` |
+//! | `states` | device u32 | `StateRecord`: what the uplinks have told so far |
+//! | `uplinks-NNNN` | device u32, seconds u32, kind of the tail u8, tail u16 | `UplinkRecord` |
+//! | `outbox` | milliseconds of the first event and arrival (42 + 22 bits), u64 | `BlockRecord` |
+//! | `queue` | device u32, order u64 | `DownlinkRecord` |
+//! | `asks` | as `uplinks-NNNN` | nothing, or the id of the item that was the answer, text |
+//! | `notes` | text | bytes |
+//!
+//! `NNNN` is a week: seconds since 1970 divided by 604,800. A week's history is dropped as a whole tree, because
+//! sled gives no space back for single keys. Values of records are a byte of version and then postcard; sources
+//! stand in them as numbers. A device's last message is not written: it is the newest key of its history.
+//!
+//! What is written together (one transaction of at most [`LARGEST_COMMIT`] operations): a part of a sweep with
+//! its block of the outbox and its new devices, the last part with the cursor; a queue's change with its events
+//! and its answer. A block leaves the outbox only after the states that its events led to were written.
+
+use crate::model::{DeviceId, Timestamp, UplinkId, UplinkTail};
+
+/// The version of this layout.
+pub(super) const SCHEMA: u32 = 1;
+
+/// sled's memory grows with a transaction; at 100 operations it stays flat.
+pub(super) const LARGEST_COMMIT: usize = 100;
+
+/// Larger values sled keeps in files of their own, which it never syncs.
+pub(super) const LARGEST_VALUE: usize = 12 * 1024;
+
+const WEEK_S: u32 = 7 * 24 * 3600;
+const BUCKET_PREFIX: &str = "uplinks-";
+
+/// The key of an uplink in its week.
+pub(super) type UplinkKey = [u8; 11];
+
+/// The trees of which there is one each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Table {
+    Meta,
+    Sources,
+    Cursors,
+    Types,
+    Devices,
+    States,
+    Outbox,
+    Queue,
+    Asks,
+    Notes,
+}
+
+impl Table {
+    pub(super) const ALL: [Self; 10] = [
+        Self::Meta,
+        Self::Sources,
+        Self::Cursors,
+        Self::Types,
+        Self::Devices,
+        Self::States,
+        Self::Outbox,
+        Self::Queue,
+        Self::Asks,
+        Self::Notes,
+    ];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Meta => "meta",
+            Self::Sources => "sources",
+            Self::Cursors => "cursors",
+            Self::Types => "types",
+            Self::Devices => "devices",
+            Self::States => "states",
+            Self::Outbox => "outbox",
+            Self::Queue => "queue",
+            Self::Asks => "asks",
+            Self::Notes => "notes",
+        }
+    }
+}
+
+/// A week of the history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Week(u32);
+
+impl Week {
+    /// The week that a time lies in.
+    pub(super) fn of(seconds: u32) -> Self {
+        Self(seconds / WEEK_S)
+    }
+
+    /// The name of its tree.
+    pub(super) fn tree(self) -> String {
+        format!("{BUCKET_PREFIX}{:04}", self.0)
+    }
+
+    /// The week whose tree has this name.
+    pub(super) fn of_tree(name: &[u8]) -> Option<Self> {
+        let number = std::str::from_utf8(name).ok()?.strip_prefix(BUCKET_PREFIX)?;
+        number.parse().ok().map(Self)
+    }
+}
+
+/// The whole seconds of a time; a `Timestamp` lies between 1970 and 2100, so they always fit.
+pub(super) fn seconds(time: Timestamp) -> u32 {
+    u32::try_from(time.as_seconds()).unwrap_or(u32::MAX)
+}
+
+pub(super) fn device_key(device: DeviceId) -> [u8; 4] {
+    device.number().to_be_bytes()
+}
+
+/// What the keys of a device's uplinks of one second begin with.
+pub(super) fn second_prefix(device: u32, seconds: u32) -> [u8; 8] {
+    let [a, b, c, d] = device.to_be_bytes();
+    let [e, f, g, h] = seconds.to_be_bytes();
+    [a, b, c, d, e, f, g, h]
+}
+
+/// The key of an uplink; none for an id outside 1970 to 2100, which no uplink has.
+pub(super) fn uplink_key(id: &UplinkId) -> Option<UplinkKey> {
+    let [a, b, c, d, e, f, g, h] = second_prefix(id.device.number(), u32::try_from(id.seconds).ok()?);
+    let (kind, tail) = match id.tail {
+        UplinkTail::Seq(seq) => (0, seq),
+        UplinkTail::Crc(crc) => (1, crc),
+    };
+    let [i, j] = tail.to_be_bytes();
+    Some([a, b, c, d, e, f, g, h, kind, i, j])
+}
+
+/// The parts of an uplink's key: device, seconds, tail.
+pub(super) fn uplink_key_parts(key: &[u8]) -> Option<(u32, u32, UplinkTail)> {
+    let &[a, b, c, d, e, f, g, h, kind, i, j] = key else {
+        return None;
+    };
+    let tail = u16::from_be_bytes([i, j]);
+    let tail = match kind {
+        0 => UplinkTail::Seq(tail),
+        1 => UplinkTail::Crc(tail),
+        _ => return None,
+    };
+    Some((u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]), tail))
+}
+
+const ARRIVAL_BITS: u32 = 22;
+
+/// The key of a block of the outbox: blocks of one millisecond stand in the order in which they came.
+pub(super) fn block_key(first: Timestamp, arrival: u64) -> u64 {
+    let milliseconds = u64::try_from(first.as_millis()).unwrap_or(0);
+    (milliseconds << ARRIVAL_BITS) | (arrival & ((1 << ARRIVAL_BITS) - 1))
+}
+
+/// The time of a block's first event.
+pub(super) fn block_time(key: u64) -> Timestamp {
+    i64::try_from(key >> ARRIVAL_BITS).ok().and_then(Timestamp::from_millis).unwrap_or_default()
+}
+
+/// The key of a source's cursor or device type: the source's number and a text.
+pub(super) fn source_key(source: u16, text: &str) -> Vec<u8> {
+    let mut key = source.to_be_bytes().to_vec();
+    key.extend_from_slice(text.as_bytes());
+    key
+}
+
+/// The key of a downlink: its device and its place in the queue.
+pub(super) fn queue_key(device: DeviceId, order: u64) -> Vec<u8> {
+    let mut key = device_key(device).to_vec();
+    key.extend_from_slice(&order.to_be_bytes());
+    key
+}
+
+/// The number that a key's last eight bytes are.
+pub(super) fn last_u64(key: &[u8]) -> Option<u64> {
+    key.last_chunk::<8>().map(|bytes| u64::from_be_bytes(*bytes))
+}
+
+/// The number that a key's first four bytes are.
+pub(super) fn first_u32(key: &[u8]) -> Option<u32> {
+    key.first_chunk::<4>().map(|bytes| u32::from_be_bytes(*bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn id(device: u32, seconds: u32, tail: u16, crc: bool) -> UplinkId {
+        let tail = if crc { UplinkTail::Crc(tail) } else { UplinkTail::Seq(tail) };
+        UplinkId { device: DeviceId::new(device, 1), seconds: i64::from(seconds), tail }
+    }
+
+    proptest! {
+        #[test]
+        fn uplink_keys_sort_as_device_then_time_then_tail(
+            a in any::<(u32, u32, u16)>(), b in any::<(u32, u32, u16)>(), crc in any::<bool>(),
+        ) {
+            let (key_a, key_b) = (uplink_key(&id(a.0, a.1, a.2, crc)), uplink_key(&id(b.0, b.1, b.2, crc)));
+            prop_assert_eq!(key_a.cmp(&key_b), a.cmp(&b));
+        }
+
+        #[test]
+        fn an_uplink_key_is_read_back(device in any::<u32>(), seconds in any::<u32>(), tail in any::<u16>(), crc in any::<bool>()) {
+            let id = id(device, seconds, tail, crc);
+            let key = uplink_key(&id).unwrap();
+            prop_assert_eq!(uplink_key_parts(&key), Some((device, seconds, id.tail)));
+        }
+
+        #[test]
+        fn blocks_sort_by_time_then_arrival(
+            a in (0_i64..4_102_444_800_000, 0_u64..1 << 22), b in (0_i64..4_102_444_800_000, 0_u64..1 << 22),
+        ) {
+            let key = |(ms, arrival)| block_key(Timestamp::from_millis(ms).unwrap(), arrival);
+            prop_assert_eq!(key(a).cmp(&key(b)), a.cmp(&b));
+            prop_assert_eq!(block_time(key(a)).as_millis(), a.0);
+        }
+    }
+
+    #[test]
+    fn a_week_is_found_by_the_name_of_its_tree() {
+        let week = Week::of(1_789_000_000);
+        assert_eq!(week.tree(), "uplinks-2958");
+        assert_eq!(Week::of_tree(b"uplinks-2958"), Some(week));
+        assert_eq!(Week::of_tree(b"outbox"), None);
+    }
+}

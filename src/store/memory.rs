@@ -1,0 +1,150 @@
+//! What is kept in memory of what is on disk, bounded by the number of devices, sources and scopes, and the
+//! numbers under which sources stand in records.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::DeviceState;
+use super::database::{Commit, Database};
+use super::error::StoreError;
+use super::layout::{Table, first_u32, second_prefix, uplink_key_parts};
+use super::outbox::Outbox;
+use super::record::{DeviceRecord, LocationRecord, Record};
+use crate::model::{Device, DeviceId, SourceName, Timestamp};
+
+/// Everything that the store's one lock protects.
+#[derive(Debug)]
+pub(super) struct Memory {
+    pub(super) devices: BTreeMap<u32, KnownDevice>,
+    pub(super) sources: Sources,
+    /// The newest cursors; on disk they may be a little older.
+    pub(super) cursors: HashMap<(u16, String), Timestamp>,
+    pub(super) outbox: Outbox,
+    /// States that are newer than the disk's.
+    pub(super) states: BTreeMap<u32, DeviceState>,
+}
+
+/// A device and what the store alone needs to know of it.
+#[derive(Debug, Clone)]
+pub(super) struct KnownDevice {
+    pub(super) device: Device,
+    pub(super) listed: bool,
+    pub(super) place: Option<LocationRecord>,
+}
+
+impl Memory {
+    /// Reads what is to be in memory.
+    pub(super) fn load(database: &Database) -> Result<Self, StoreError> {
+        let sources = Sources::load(database)?;
+        let mut devices = load_devices(database, &sources)?;
+        find_last_seen(database, &mut devices)?;
+        let outbox = Outbox::load(database)?;
+        Ok(Self { devices, sources, cursors: HashMap::new(), outbox, states: BTreeMap::new() })
+    }
+
+    /// A device number as its id is printed.
+    pub(super) fn printed(&self, device: DeviceId) -> DeviceId {
+        self.devices.get(&device.number()).map_or(device, |known| known.device.id)
+    }
+}
+
+fn load_devices(database: &Database, sources: &Sources) -> Result<BTreeMap<u32, KnownDevice>, StoreError> {
+    let mut devices = BTreeMap::new();
+    for entry in database.table(Table::Devices)? {
+        let (key, value) = entry?;
+        let read = DeviceRecord::decode(&value);
+        let (Some(number), Ok(record)) = (first_u32(&key), &read) else {
+            tracing::error!(?key, error = ?read.err(), "device dropped: its record cannot be read");
+            continue;
+        };
+        let Some(source) = sources.name(record.source()) else {
+            tracing::error!(?key, "device dropped: its source has no name");
+            continue;
+        };
+        let known = KnownDevice {
+            device: record.device(number, source.clone()),
+            listed: record.listed,
+            place: record.place.clone(),
+        };
+        devices.insert(number, known);
+    }
+    Ok(devices)
+}
+
+/// The newest uplink of each device says when it was last seen.
+fn find_last_seen(database: &Database, devices: &mut BTreeMap<u32, KnownDevice>) -> Result<(), StoreError> {
+    let mut open: Vec<u32> = devices.keys().copied().collect();
+    for (_, tree) in database.weeks().into_iter().rev() {
+        let mut silent = Vec::new();
+        for number in open {
+            let newest = tree
+                .range(second_prefix(number, 0)..second_prefix(number, u32::MAX))
+                .next_back()
+                .transpose()?;
+            let Some((_, seconds, _)) = newest.and_then(|(key, _)| uplink_key_parts(&key)) else {
+                silent.push(number);
+                continue;
+            };
+            if let Some(known) = devices.get_mut(&number) {
+                let newest = Timestamp::from_millis(i64::from(seconds) * 1000);
+                known.device.last_seen = known.device.last_seen.max(newest);
+            }
+        }
+        open = silent;
+    }
+    Ok(())
+}
+
+/// The sources that were ever named, each with the number under which it stands in records.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sources {
+    numbers: BTreeMap<SourceName, u16>,
+    names: BTreeMap<u16, SourceName>,
+}
+
+impl Sources {
+    fn load(database: &Database) -> Result<Self, StoreError> {
+        let mut sources = Self::default();
+        for entry in database.table(Table::Sources)? {
+            let (key, value) = entry?;
+            let number = key.first_chunk::<2>().map(|bytes| u16::from_be_bytes(*bytes));
+            let name = std::str::from_utf8(&value).ok().and_then(|text| text.parse().ok());
+            if let (Some(number), Some(name)) = (number, name) {
+                sources.keep(number, name);
+            }
+        }
+        Ok(sources)
+    }
+
+    fn keep(&mut self, number: u16, name: SourceName) {
+        self.names.insert(number, name.clone());
+        self.numbers.insert(name, number);
+    }
+
+    /// The name with this number.
+    pub(super) fn name(&self, number: u16) -> Option<&SourceName> {
+        self.names.get(&number)
+    }
+
+    /// The number of a name that was used before.
+    pub(super) fn known(&self, name: &SourceName) -> Option<u16> {
+        self.numbers.get(name).copied()
+    }
+
+    /// The number of a name; a new one is kept before it is used, so a crash leaves at most an unused number.
+    pub(super) fn number(&mut self, database: &Database, name: &SourceName) -> Result<u16, StoreError> {
+        if let Some(number) = self.known(name) {
+            return Ok(number);
+        }
+        let next = match self.names.last_key_value() {
+            Some((&last, _)) => {
+                last.checked_add(1).ok_or_else(|| StoreError::Failing("too many sources".to_owned()))?
+            }
+            None => 0,
+        };
+        let mut commit = Commit::default();
+        commit.put(Table::Sources, next.to_be_bytes().as_slice(), name.as_str().as_bytes().to_vec());
+        database.apply(commit)?;
+        self.keep(next, name.clone());
+        Ok(next)
+    }
+}

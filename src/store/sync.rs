@@ -1,0 +1,162 @@
+//! When commits become durable: at once for those who wait, together for all who came while the disk was busy,
+//! and after `flush` for what nobody waits for.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use super::Store;
+use super::error::StoreError;
+
+/// So many may wait for the disk; one more waits for its turn to ask.
+const WAITING: usize = 1024;
+/// How often it is looked whether something is to be written.
+const TICK: Duration = Duration::from_secs(1);
+
+type Answer = oneshot::Sender<Result<(), StoreError>>;
+
+/// The asking side.
+#[derive(Debug)]
+pub(super) struct Durability {
+    requests: mpsc::Sender<Answer>,
+    /// Whether the task runs; where it does not (command line), everybody syncs for himself.
+    running: AtomicBool,
+    /// How many commits are durable.
+    synced: AtomicU64,
+}
+
+impl Durability {
+    pub(super) fn new() -> (Self, mpsc::Receiver<Answer>) {
+        let (requests, receiver) = mpsc::channel(WAITING);
+        (Self { requests, running: AtomicBool::new(false), synced: AtomicU64::new(0) }, receiver)
+    }
+}
+
+impl Store {
+    /// Returns when every commit so far is durable.
+    pub(super) async fn durable(&self) -> Result<(), StoreError> {
+        let durability = self.durability();
+        let commits = self.database().commits();
+        if durability.synced.load(Ordering::SeqCst) >= commits {
+            return Ok(());
+        }
+        if durability.running.load(Ordering::SeqCst) {
+            let (answer, answered) = oneshot::channel();
+            if durability.requests.send(answer).await.is_ok() {
+                // The task may end before it answers.
+                if let Ok(result) = answered.await {
+                    return result;
+                }
+            }
+        }
+        self.sync().await
+    }
+
+    async fn sync(&self) -> Result<(), StoreError> {
+        let commits = self.database().commits();
+        self.database().sync().await?;
+        self.durability().synced.fetch_max(commits, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Makes everything so far durable, also what `outbox_done` was told.
+    pub async fn flush(&self) -> Result<(), StoreError> {
+        self.settle_now(true)?;
+        self.durable().await
+    }
+
+    fn settle_now(&self, partly: bool) -> Result<(), StoreError> {
+        let mut memory = self.memory();
+        self.settle(&mut memory, partly)
+    }
+
+    fn is_behind(&self) -> bool {
+        self.durability().synced.load(Ordering::SeqCst) < self.database().commits()
+    }
+}
+
+/// The task that makes commits durable: grouped fsyncs on request, and a flush every `flush` if anything changed.
+#[derive(Debug)]
+pub struct Syncer {
+    pub(super) store: Store,
+    pub(super) requests: mpsc::Receiver<Answer>,
+    pub(super) flush: Duration,
+}
+
+impl Syncer {
+    /// Runs until told to stop, then flushes once more.
+    pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
+        let running = Running::new(self.store.clone());
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut behind_since = None;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                Some(answer) = self.requests.recv() => self.answer_all(answer).await,
+                _ = tick.tick() => self.tick(&mut behind_since).await,
+            }
+        }
+        // From here on everybody syncs for himself; who has asked already is answered.
+        drop(running);
+        self.requests.close();
+        while let Some(answer) = self.requests.recv().await {
+            self.answer_all(answer).await;
+        }
+        self.store.flush().await?;
+        Ok(())
+    }
+
+    /// One sync for all who asked while the one before ran: their commits were made before they asked.
+    async fn answer_all(&mut self, first: Answer) {
+        let mut waiting = vec![first];
+        while let Ok(answer) = self.requests.try_recv() {
+            waiting.push(answer);
+        }
+        let result = self.store.sync().await;
+        if let Err(error) = &result {
+            tracing::error!(%error, waiting = waiting.len(), "cannot make commits durable");
+        }
+        for answer in waiting {
+            // Who no longer waits needs no answer.
+            answer.send(result.clone()).ok();
+        }
+    }
+
+    async fn tick(&self, behind_since: &mut Option<Instant>) {
+        if let Err(error) = self.store.settle_now(false) {
+            tracing::warn!(%error, "cannot write what the broker has; it would be published again after a crash");
+        }
+        if !self.store.is_behind() {
+            *behind_since = None;
+            return;
+        }
+        let since = *behind_since.get_or_insert_with(Instant::now);
+        if since.elapsed() + TICK < self.flush {
+            return;
+        }
+        match self.store.sync().await {
+            Ok(()) => *behind_since = None,
+            Err(error) => tracing::error!(%error, "cannot make commits durable"),
+        }
+    }
+}
+
+/// Says that the task runs, for as long as it does.
+struct Running(Store);
+
+impl Running {
+    fn new(store: Store) -> Self {
+        store.durability().running.store(true, Ordering::SeqCst);
+        Self(store)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.durability().running.store(false, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,255 @@
+//! Keeping uplinks: what is new, what is the same message once more, and what a second copy adds.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::database::Commit;
+use super::error::StoreError;
+use super::layout::{
+    Table, UplinkKey, Week, device_key, second_prefix, seconds, source_key, uplink_key, uplink_key_parts,
+};
+use super::memory::{KnownDevice, Memory};
+use super::outbox::Staged;
+use super::record::{DeviceRecord, Record, UplinkRecord};
+use super::{Change, Recorded, Store};
+use crate::model::{Device, Event, SourceName, Timestamp, Uplink, UplinkId, UplinkTail};
+
+/// So many uplinks are written at once: with as many new devices, their events and a cursor they stay within the
+/// largest commit.
+const PART_OF_SWEEP: usize = 45;
+
+/// A poll that brought nothing new writes nothing, unless its cursor has moved on by so much; after a crash the
+/// cloud is asked for at most so much twice.
+const CURSOR_STEP: Duration = Duration::from_secs(10 * 60);
+
+impl Store {
+    /// Keeps the uplinks of one whole sweep (any order; stored and published oldest first) and moves the sweep's
+    /// cursor in the same flush. Not durable at once: a crash asks the cloud again. Nothing is written when
+    /// nothing is new and the cursor has moved by less than ten minutes.
+    pub fn record_sweep(
+        &self,
+        uplinks: &[Uplink],
+        cursor: Option<(&SourceName, &str, Timestamp)>,
+    ) -> Result<Recorded, StoreError> {
+        let mut sorted: Vec<&Uplink> = uplinks.iter().collect();
+        sorted.sort_by_key(|uplink| (uplink.time, uplink.id()));
+        let mut recorded = Recorded::default();
+        let mut parts = sorted.chunks(PART_OF_SWEEP).peekable();
+        if parts.peek().is_none() {
+            self.record_part(&[], cursor, false)?;
+        }
+        let mut wrote = false;
+        while let Some(part) = parts.next() {
+            // A crash between two parts leaves the cursor where it was, and the repeat finds the first part known.
+            let last = parts.peek().is_none();
+            let (kept, written) = self.record_part(part, cursor.filter(|_| last), wrote)?;
+            wrote |= written;
+            recorded.new.extend(kept.new);
+            recorded.known += kept.known;
+        }
+        Ok(recorded)
+    }
+
+    /// Keeps one uplink; durable when this returns.
+    pub async fn record_uplink(&self, uplink: &Uplink) -> Result<Recorded, StoreError> {
+        let (recorded, _) = self.record_part(&[uplink], None, false)?;
+        // Also where it was known: the first copy may be of a sweep that is not durable yet.
+        self.durable().await?;
+        Ok(recorded)
+    }
+
+    fn record_part(
+        &self,
+        uplinks: &[&Uplink],
+        cursor: Option<(&SourceName, &str, Timestamp)>,
+        wrote_before: bool,
+    ) -> Result<(Recorded, bool), StoreError> {
+        let mut memory = self.memory();
+        let mut part = Part::default();
+        for uplink in uplinks {
+            self.stage_uplink(&mut memory, &mut part, uplink)?;
+        }
+        let news = part.is_news();
+        if let Some((source, scope, time)) = cursor {
+            self.stage_cursor(&mut memory, &mut part.commit, (source, scope, time), news || wrote_before)?;
+        }
+        let Part { mut commit, events, devices, staged: uplinks, recorded, last_seen } = part;
+        for (key, record) in uplinks {
+            if let Some((_, second, _)) = uplink_key_parts(&key) {
+                commit.put_uplink(Week::of(second), key.as_slice(), record.encode()?);
+            }
+        }
+        let staged = if events.is_empty() {
+            Staged::default()
+        } else {
+            memory.outbox.stage(self.database(), &mut commit, &events)?
+        };
+        self.database().apply(commit)?;
+        memory.outbox.keep(&staged);
+        let added: BTreeSet<Change> = devices.values().map(|known| Change::Device(known.device.id)).collect();
+        memory.devices.extend(devices);
+        for (device, time) in last_seen {
+            if let Some(known) = memory.devices.get_mut(&device) {
+                known.device.last_seen = known.device.last_seen.max(Some(time));
+            }
+        }
+        drop(memory);
+        self.announce(added);
+        if !events.is_empty() {
+            self.announce([Change::Outbox]);
+        }
+        Ok((recorded, news))
+    }
+
+    fn stage_uplink(&self, memory: &mut Memory, part: &mut Part, uplink: &Uplink) -> Result<(), StoreError> {
+        let source = memory.sources.number(self.database(), &uplink.source)?;
+        let mut copy = UplinkRecord::new(uplink, source);
+        let id = uplink.id();
+        let Some(key) = uplink_key(&id) else {
+            return Err(StoreError::Failing(format!("uplink {id} lies outside 1970 to 2100")));
+        };
+        let Some((known_key, mut known)) = self.find_same(part, uplink, &key)? else {
+            let printed = self.stage_device(memory, part, uplink, source)?;
+            let id = UplinkId { device: printed, ..id };
+            part.events.push(Event::Uplink(Box::new(Uplink { device: printed, ..uplink.clone() })));
+            part.recorded.new.push(id);
+            part.staged.insert(key, copy);
+            part.last_seen.insert(uplink.device.number(), uplink.time);
+            return Ok(());
+        };
+        part.recorded.known += 1;
+        let location = uplink.location.filter(|_| known.location.is_none());
+        copy.location =
+            location.as_ref().map(|location| known.location_record(location, seconds(uplink.time)));
+        if !known.fill_from(&copy) {
+            return Ok(());
+        }
+        part.staged.insert(known_key, known);
+        if let (Some(location), Some((_, second, tail))) = (location, uplink_key_parts(&known_key)) {
+            let device = memory.printed(uplink.device);
+            let uplink = Some(UplinkId { device, seconds: i64::from(second), tail });
+            part.events.push(Event::Location { device, location, uplink });
+        }
+        Ok(())
+    }
+
+    /// The same message as it is kept: of the same identity, or of the same second and payload where one of the
+    /// two has no sequence number.
+    fn find_same(
+        &self,
+        part: &Part,
+        uplink: &Uplink,
+        key: &UplinkKey,
+    ) -> Result<Option<(UplinkKey, UplinkRecord)>, StoreError> {
+        let second = seconds(uplink.time);
+        let prefix = second_prefix(uplink.device.number(), second);
+        let mut of_second = BTreeMap::new();
+        if let Some(week) = self.database().week(Week::of(second)) {
+            for entry in week.scan_prefix(prefix) {
+                let (known_key, value) = entry?;
+                if let Ok(known_key) = UplinkKey::try_from(known_key.as_ref()) {
+                    of_second.insert(known_key, UplinkRecord::decode(&value)?);
+                }
+            }
+        }
+        let (lowest, highest) = (end_of_second(prefix, 0), end_of_second(prefix, u8::MAX));
+        of_second.extend(part.staged.range(lowest..=highest).map(|(key, record)| (*key, record.clone())));
+        if let Some(found) = of_second.remove_entry(key) {
+            return Ok(Some(found));
+        }
+        Ok(of_second.into_iter().find(|(known_key, known)| {
+            let without_seq = |key| matches!(uplink_key_parts(key), Some((_, _, UplinkTail::Crc(_))));
+            known.payload == uplink.payload.as_bytes() && (uplink.seq.is_none() || without_seq(known_key))
+        }))
+    }
+
+    /// The device of an uplink as it is printed; one that is not known yet is added.
+    fn stage_device(
+        &self,
+        memory: &Memory,
+        part: &mut Part,
+        uplink: &Uplink,
+        source: u16,
+    ) -> Result<crate::model::DeviceId, StoreError> {
+        let number = uplink.device.number();
+        if let Some(known) = part.devices.get(&number).or_else(|| memory.devices.get(&number)) {
+            return Ok(known.device.id);
+        }
+        let device = Device {
+            id: uplink.device,
+            source: uplink.source.clone(),
+            name: None,
+            device_type: None,
+            tags: BTreeMap::new(),
+            state: None,
+            last_seen: None,
+            gone: false,
+        };
+        let record = DeviceRecord::new(&device, source, false, None).encode()?;
+        part.commit.put(Table::Devices, device_key(device.id).as_slice(), record);
+        part.events.push(Event::device_added(&device, uplink.received));
+        part.devices.insert(number, KnownDevice { device, listed: false, place: None });
+        Ok(uplink.device)
+    }
+
+    fn stage_cursor(
+        &self,
+        memory: &mut Memory,
+        commit: &mut Commit,
+        (source, scope, time): (&SourceName, &str, Timestamp),
+        news: bool,
+    ) -> Result<(), StoreError> {
+        let source = memory.sources.number(self.database(), source)?;
+        let moved = match self.stored_cursor(source, scope)? {
+            Some(stored) => time.since(stored) >= CURSOR_STEP || stored.since(time) > Duration::ZERO,
+            None => true,
+        };
+        if news || moved {
+            commit.put(Table::Cursors, source_key(source, scope), time.as_millis().to_be_bytes().to_vec());
+        }
+        memory.cursors.insert((source, scope.to_owned()), time);
+        Ok(())
+    }
+
+    /// Up to where a source's scope (a device type, a device) was swept.
+    pub fn cursor(&self, source: &SourceName, scope: &str) -> Result<Option<Timestamp>, StoreError> {
+        let memory = self.memory();
+        let Some(source) = memory.sources.known(source) else {
+            return Ok(None);
+        };
+        match memory.cursors.get(&(source, scope.to_owned())) {
+            Some(time) => Ok(Some(*time)),
+            None => self.stored_cursor(source, scope),
+        }
+    }
+
+    fn stored_cursor(&self, source: u16, scope: &str) -> Result<Option<Timestamp>, StoreError> {
+        let stored = self.database().table(Table::Cursors)?.get(source_key(source, scope))?;
+        let milliseconds =
+            stored.and_then(|value| value.first_chunk::<8>().map(|bytes| i64::from_be_bytes(*bytes)));
+        Ok(milliseconds.and_then(Timestamp::from_millis))
+    }
+}
+
+/// A part of a sweep on its way to one commit.
+#[derive(Debug, Default)]
+struct Part {
+    commit: Commit,
+    events: Vec<Event>,
+    /// Devices that are new.
+    devices: BTreeMap<u32, KnownDevice>,
+    /// Uplinks that are new or have changed.
+    staged: BTreeMap<UplinkKey, UplinkRecord>,
+    last_seen: BTreeMap<u32, Timestamp>,
+    recorded: Recorded,
+}
+
+impl Part {
+    fn is_news(&self) -> bool {
+        !self.staged.is_empty()
+    }
+}
+
+fn end_of_second([a, b, c, d, e, f, g, h]: [u8; 8], fill: u8) -> UplinkKey {
+    [a, b, c, d, e, f, g, h, fill, fill, fill]
+}
