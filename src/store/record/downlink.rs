@@ -11,7 +11,8 @@ const EVIDENCES: [Evidence; 3] = [Evidence::Inferred, Evidence::Network, Evidenc
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(in crate::store) struct DownlinkRecord {
     id: String,
-    data: [u8; 8],
+    data: Option<[u8; 8]>,
+    awaits_device_ack: bool,
     state: u8,
     evidence: Option<u8>,
     /// All times in milliseconds; the later ones counted from `created`.
@@ -37,7 +38,8 @@ impl From<&Downlink> for DownlinkRecord {
         let after = |time: Timestamp| time.as_millis() - created;
         Self {
             id: item.id.as_str().to_owned(),
-            data: *item.data.as_bytes(),
+            data: item.data.map(|data| *data.as_bytes()),
+            awaits_device_ack: item.awaits_device_ack,
             state: code(&DownlinkState::ALL, &item.state),
             evidence: item.evidence.map(|evidence| code(&EVIDENCES, &evidence)),
             created,
@@ -70,7 +72,8 @@ impl DownlinkRecord {
         Some(Downlink {
             id: self.id.parse().ok()?,
             device,
-            data: DownlinkPayload::new(self.data),
+            data: self.data.map(DownlinkPayload::new),
+            awaits_device_ack: self.awaits_device_ack,
             state: named(&DownlinkState::ALL, self.state)?,
             evidence: self.evidence.and_then(|number| named(&EVIDENCES, number)),
             created: time(0)?,
