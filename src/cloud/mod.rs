@@ -1,1 +1,16 @@
-//! Being built.
+//! The clouds' HTTP APIs as typed calls: requests valid by their documents, answers read as the live services
+//! really send them, lists as streams of pages, and errors that say what to do next.
+//!
+//! Only this room names reqwest. It keeps nothing, knows no store and no broker, and decides nothing about
+//! when to ask: that is `ingest`'s.
+
+mod error;
+mod http;
+mod limit;
+mod page;
+mod row;
+pub mod sigfox;
+
+pub use error::Error;
+pub use http::Access;
+pub use page::{Page, Pages, Skipped};

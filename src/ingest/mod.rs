@@ -1,5 +1,15 @@
-//! From the clouds into the store (stub of the interface).
+//! From the clouds into the store: one task a source, which asks on its own schedules, finds out what is new,
+//! and goes on through whatever a cloud does. It knows no broker: what it stores is published by `publish`.
 
+mod backoff;
+mod health;
+mod inventory;
+mod locations;
+mod messages;
+mod schedule;
+mod source;
 mod status;
+mod sweep;
 
+pub use source::{Nudge, Scope, Source};
 pub use status::{SourceState, SourceStatus, StatusBoard};

@@ -1,0 +1,342 @@
+//! The one HTTP client: timeouts, bounded bodies, redirects within the host, credentials marked sensitive,
+//! and statuses turned into decisions. It knows no API.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::{Certificate, Method, StatusCode, redirect};
+use serde_json::Value;
+use url::Url;
+
+use super::Error;
+use super::limit::Limits;
+use crate::clock;
+use crate::model::Timestamp;
+
+/// A page of 100 messages is about 100 kB; whatever is larger than this is no page.
+const LARGEST_ANSWER: usize = 16 << 20;
+/// Of an error only the first sentence is read.
+const LARGEST_ERROR: usize = 64 << 10;
+const CONNECT: Duration = Duration::from_secs(10);
+const TOTAL: Duration = Duration::from_secs(30);
+const IDLE: Duration = Duration::from_secs(60);
+
+/// Where an API is and how it may be asked.
+#[derive(Debug, Clone)]
+pub struct Access {
+    /// Where the API is, without a slash at the end.
+    pub url: Url,
+    /// Whether certificates go unchecked (a private endpoint).
+    pub insecure: bool,
+    /// A private CA in PEM, trusted beside the system's.
+    pub ca_file: Option<PathBuf>,
+    /// At most so many requests in so long.
+    pub rate: (u32, Duration),
+}
+
+impl From<&crate::config::Source> for Access {
+    fn from(source: &crate::config::Source) -> Self {
+        Self {
+            url: source.url.clone(),
+            insecure: source.insecure,
+            ca_file: source.ca_file.clone(),
+            rate: source.rate,
+        }
+    }
+}
+
+/// The client of one API. Clones share connections, ceilings and the count of requests.
+#[derive(Debug, Clone)]
+pub(super) struct Http {
+    client: reqwest::Client,
+    base: Url,
+    limits: Arc<Limits>,
+    requests: Arc<AtomicU64>,
+}
+
+/// What is asked.
+#[derive(Debug, Clone)]
+pub(super) struct Ask<'a> {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Option<Value>,
+    /// What it is about, for people: "device 1A2B3C".
+    pub(super) asked: &'a str,
+}
+
+/// What came back with a 2xx.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+}
+
+impl Answer {
+    /// What the cloud's clock said when it answered.
+    pub(super) fn date(&self) -> Option<Timestamp> {
+        http_date(self.headers.get(reqwest::header::DATE)?)
+    }
+}
+
+impl Http {
+    pub(super) fn new(access: &Access) -> Result<Self, Error> {
+        let setup = |what: &str, why: &dyn std::fmt::Display| Error::Setup(format!("{what}: {why}"));
+        install_tls_provider();
+        let base = access.url.clone();
+        let here = base.clone();
+        let within_the_host = redirect::Policy::custom(move |attempt| {
+            if attempt.previous().len() > 5 || !same_host(&here, attempt.url()) {
+                attempt.stop()
+            } else {
+                attempt.follow()
+            }
+        });
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("sigfox2mqtt/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT)
+            .timeout(TOTAL)
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(2)
+            .redirect(within_the_host);
+        // A proxy of the environment is for the Internet, not for this machine.
+        if base.host_str().is_some_and(|host| matches!(host, "127.0.0.1" | "localhost" | "[::1]")) {
+            builder = builder.no_proxy();
+        }
+        if base.scheme() == "http" {
+            // Nothing is encrypted and no redirect changes the scheme: a machine without certificates will do.
+            builder = builder.tls_certs_only([]);
+        } else if access.insecure {
+            builder = builder.tls_danger_accept_invalid_certs(true);
+        } else if let Some(file) = &access.ca_file {
+            let pem = std::fs::read(file).map_err(|error| setup(&file.display().to_string(), &error))?;
+            let certificates = Certificate::from_pem_bundle(&pem)
+                .map_err(|error| setup(&file.display().to_string(), &error))?;
+            builder = builder.tls_certs_merge(certificates);
+        }
+        let client = builder.build().map_err(|error| setup("the HTTP client", &root_cause(&error)))?;
+        Ok(Self { client, base, limits: Arc::new(Limits::new(access.rate)), requests: Arc::default() })
+    }
+
+    /// How many requests were made so far.
+    pub(super) fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// The address of a path below the API's, with a query.
+    pub(super) fn url(&self, path: &[&str], query: &[(&str, String)]) -> Url {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        url
+    }
+
+    /// The address of a next page, if it lies on this API's own host: credentials go nowhere else.
+    pub(super) fn next_url(&self, next: &str) -> Option<Url> {
+        self.base.join(next).ok().filter(|url| same_host(&self.base, url))
+    }
+
+    /// Makes a request once; every answer but a 2xx is an error.
+    pub(super) async fn send(&self, ask: Ask<'_>) -> Result<Answer, Error> {
+        let Ask { method, url, headers, body, asked } = ask;
+        if let Err(left) = self.limits.admit(&method, url.path()).await {
+            return Err(Error::RateLimited { asked: asked.to_owned(), after: Some(left) });
+        }
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let mut request = self.client.request(method, url).headers(headers);
+        if let Some(body) = &body {
+            request = request.json(body);
+        }
+        let unanswered = |error: &reqwest::Error| Error::Retry {
+            asked: asked.to_owned(),
+            why: in_words(error),
+            after: None,
+            answered: false,
+        };
+        let response = request.send().await.map_err(|error| unanswered(&error))?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let largest = if status.is_success() { LARGEST_ANSWER } else { LARGEST_ERROR };
+        let mut read = Vec::new();
+        let mut stream = response.bytes_stream();
+        while let Some(chunk) = stream.next().await {
+            match chunk {
+                Ok(chunk) if read.len() + chunk.len() <= largest => read.extend_from_slice(&chunk),
+                Ok(_too_much) if status.is_success() => {
+                    let why = format!("it is larger than {} MiB", LARGEST_ANSWER >> 20);
+                    return Err(Error::Malformed { asked: asked.to_owned(), why });
+                }
+                Ok(_rest_of_an_error) => break,
+                Err(error) if status.is_success() => return Err(unanswered(&error)),
+                Err(_cut_error) => break,
+            }
+        }
+        if status.is_success() {
+            return Ok(Answer { headers, body: read });
+        }
+        let error = refusal(status, &headers, &read, asked);
+        if let Error::RateLimited { after: Some(after), .. } = &error {
+            self.limits.pause(*after);
+        }
+        Err(error)
+    }
+}
+
+/// The daemon installs its provider first of all; who uses the library alone gets the same one.
+fn install_tls_provider() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Losing the race to another thread means that one is installed.
+        drop(rustls::crypto::ring::default_provider().install_default());
+    }
+}
+
+fn same_host(one: &Url, other: &Url) -> bool {
+    one.scheme() == other.scheme()
+        && one.host_str() == other.host_str()
+        && one.port_or_known_default() == other.port_or_known_default()
+}
+
+fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8], asked: &str) -> Error {
+    let asked = asked.to_owned();
+    let says = says(body);
+    match status {
+        StatusCode::UNAUTHORIZED => Error::Unauthorized { asked },
+        StatusCode::FORBIDDEN => Error::Forbidden { asked, says },
+        StatusCode::NOT_FOUND => Error::NotFound { asked },
+        StatusCode::TOO_MANY_REQUESTS => Error::RateLimited { asked, after: wait(headers) },
+        _ if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
+            let detail = if says.is_empty() { String::new() } else { format!(" ({says})") };
+            Error::Retry { asked, why: format!("{status}{detail}"), after: wait(headers), answered: true }
+        }
+        _ if status.is_redirection() => Error::Refused {
+            asked,
+            status: status.as_u16(),
+            says: "it redirects to another host, which is not followed".to_owned(),
+        },
+        _ => Error::Refused { asked, status: status.as_u16(), says },
+    }
+}
+
+/// How long to wait: Soracom's own header, or `Retry-After` in seconds or as a date.
+fn wait(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs);
+    seconds("x-soracom-ratelimit-seconds-before-refresh").or_else(|| seconds("retry-after")).or_else(|| {
+        let until = http_date(headers.get("retry-after")?)?;
+        Some(until.since(clock::now()))
+    })
+}
+
+pub(super) fn http_date(value: &HeaderValue) -> Option<Timestamp> {
+    let date = jiff::fmt::rfc2822::parse(value.to_str().ok()?).ok()?;
+    Timestamp::from_millis(date.timestamp().as_millisecond())
+}
+
+/// What a cloud says about an error, in whichever shape: `message` with `errors`, `code` with `message`, or
+/// that nested in `errorMessage` or `error`. A page of HTML says nothing.
+fn says(body: &[u8]) -> String {
+    let Ok(Value::Object(object)) = serde_json::from_slice(body) else {
+        return String::new();
+    };
+    let inner = ["errorMessage", "error"].into_iter().find_map(|key| object.get(key)?.as_object());
+    let object = inner.unwrap_or(&object);
+    let text =
+        |object: &serde_json::Map<String, Value>, key: &str| object.get(key)?.as_str().map(str::to_owned);
+    let mut parts: Vec<String> =
+        ["code", "message"].into_iter().filter_map(|key| text(object, key)).collect();
+    for error in object.get("errors").and_then(Value::as_array).into_iter().flatten().take(5) {
+        if let Some(error) = error.as_object() {
+            let field = text(error, "field").unwrap_or_default();
+            parts.push(format!("{field} {}", text(error, "message").unwrap_or_default()).trim().to_owned());
+        }
+    }
+    parts.join(": ").chars().filter(|char| !char.is_control()).take(200).collect()
+}
+
+/// The reason without the address, which may carry what a person would not print.
+fn in_words(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        format!("timeout after {} s", if error.is_connect() { CONNECT } else { TOTAL }.as_secs())
+    } else {
+        root_cause(error)
+    }
+}
+
+fn root_cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string().chars().filter(|char| !char.is_control()).take(200).collect()
+}
+
+/// A header that no log prints.
+pub(super) fn sensitive(text: &str) -> Result<HeaderValue, Error> {
+    let mut value = HeaderValue::from_str(text)
+        .ok()
+        .ok_or_else(|| Error::Setup("the credentials hold characters that no HTTP header can".to_owned()))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_cloud_says_is_found_in_every_shape() {
+        for (body, expected) in [
+            (
+                r#"{"message":"bad request","errors":[{"type":"query","field":"since","message":"must be a number"}]}"#,
+                "bad request: since must be a number",
+            ),
+            (r#"{"code":"AUM0002","message":"Invalid username."}"#, "AUM0002: Invalid username."),
+            (
+                r#"{"httpStatus":400,"errorMessage":{"code":"AUM0001","message":"No token."}}"#,
+                "AUM0001: No token.",
+            ),
+            ("<html><body><h1>502 Bad Gateway</h1></body></html>", ""),
+            ("", ""),
+        ] {
+            assert_eq!(says(body.as_bytes()), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn how_long_to_wait_is_read_from_either_header() {
+        let headers = |name: &'static str, value: &'static str| {
+            HeaderMap::from_iter([(
+                reqwest::header::HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )])
+        };
+        assert_eq!(wait(&headers("retry-after", "7")), Some(Duration::from_secs(7)));
+        assert_eq!(
+            wait(&headers("x-soracom-ratelimit-seconds-before-refresh", "10")),
+            Some(Duration::from_secs(10))
+        );
+        assert_eq!(wait(&headers("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT")), Some(Duration::ZERO));
+        assert_eq!(wait(&headers("retry-after", "soon")), None);
+    }
+
+    #[test]
+    fn a_host_is_the_same_only_with_scheme_and_port() {
+        let base: Url = "https://api.sigfox.com/v2".parse().unwrap();
+        for (other, same) in [
+            ("https://api.sigfox.com/v2/devices?pageId=1", true),
+            ("https://api.sigfox.com:443/v2", true),
+            ("http://api.sigfox.com/v2", false),
+            ("https://api.sigfox.com:8443/v2", false),
+            ("https://attacker.example/v2", false),
+            ("https://api.sigfox.com@attacker.example/v2", false),
+        ] {
+            assert_eq!(same_host(&base, &other.parse().unwrap()), same, "{other}");
+        }
+    }
+}

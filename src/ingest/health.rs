@@ -1,0 +1,130 @@
+//! How a source does, from how each of its jobs last ended. Plain values; the status board prints them.
+
+use std::collections::BTreeMap;
+
+use super::SourceState;
+use crate::cloud::Error;
+use crate::store::StoreError;
+
+/// What a source does again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Job {
+    /// Reads the newest messages.
+    Messages,
+    /// Reads devices and device types.
+    Inventory,
+    /// Reads locations.
+    Locations,
+    /// Looks through the whole backfill window again.
+    Resync,
+}
+
+/// Why a job failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// The cloud.
+    #[error(transparent)]
+    Cloud(#[from] Error),
+    /// Our own store; the cloud is not to blame.
+    #[error("the store cannot keep what came: {0}")]
+    Store(#[from] StoreError),
+}
+
+/// How a job ended: whole, whole but with something odd in it, or not.
+pub(super) type Outcome = Result<Option<String>, Failure>;
+
+/// How the jobs of a source last ended.
+#[derive(Debug, Default)]
+pub(super) struct Health {
+    jobs: BTreeMap<Job, Option<(SourceState, String)>>,
+}
+
+impl Health {
+    /// Takes down how a job ended.
+    pub(super) fn record(&mut self, job: Job, outcome: &Outcome) {
+        let problem = match outcome {
+            Ok(None) => None,
+            Ok(Some(odd)) => Some((SourceState::Degraded, odd.clone())),
+            Err(failure) => Some((state_of(failure), failure.to_string())),
+        };
+        self.jobs.insert(job, problem);
+    }
+
+    /// The source's state and its worst problem in a person's words.
+    pub(super) fn sum(&self) -> (SourceState, Option<String>) {
+        let mut problems = self.jobs.iter().filter_map(|(job, problem)| Some((*job, problem.as_ref()?)));
+        match (self.jobs.get(&Job::Messages), problems.next()) {
+            // Jobs are in the order of their weight: messages first.
+            (_, Some((Job::Messages, (state, error)))) => (*state, Some(error.clone())),
+            (None, Some((_, (state, error)))) => (*state, Some(error.clone())),
+            (None, None) => (SourceState::Starting, None),
+            (Some(_), None) => (SourceState::Ok, None),
+            // Messages come in; what else fails makes the source no worse than degraded, unless it must act.
+            (Some(_), Some((_, (state, error)))) => match state {
+                SourceState::AuthFailed | SourceState::RateLimited => (*state, Some(error.clone())),
+                _ => (SourceState::Degraded, Some(error.clone())),
+            },
+        }
+    }
+}
+
+fn state_of(failure: &Failure) -> SourceState {
+    match failure {
+        Failure::Store(_) => SourceState::Degraded,
+        Failure::Cloud(error) => match error {
+            Error::Unauthorized { .. } | Error::Forbidden { .. } => SourceState::AuthFailed,
+            Error::RateLimited { .. } => SourceState::RateLimited,
+            Error::Retry { .. } | Error::NotFound { .. } | Error::Setup(_) => SourceState::Down,
+            Error::Refused { .. }
+            | Error::Malformed { .. }
+            | Error::Circle { .. }
+            | Error::Unsupported { .. } => SourceState::Degraded,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(error: Error) -> Outcome {
+        Err(Failure::Cloud(error))
+    }
+
+    #[test]
+    fn the_state_is_the_one_of_the_messages_or_else_of_what_hinders_them() {
+        let asked = || "x".to_owned();
+        let down = || Error::Retry { asked: asked(), why: "cut".to_owned(), after: None, answered: false };
+        let unauthorized = || Error::Unauthorized { asked: asked() };
+        for (outcomes, state) in [
+            (vec![], SourceState::Starting),
+            (vec![(Job::Inventory, Ok(None))], SourceState::Starting),
+            (vec![(Job::Inventory, failed(unauthorized()))], SourceState::AuthFailed),
+            (vec![(Job::Messages, Ok(None))], SourceState::Ok),
+            (vec![(Job::Messages, Ok(Some("odd".to_owned())))], SourceState::Degraded),
+            (vec![(Job::Messages, failed(down()))], SourceState::Down),
+            (vec![(Job::Messages, failed(down())), (Job::Messages, Ok(None))], SourceState::Ok),
+            (vec![(Job::Messages, Ok(None)), (Job::Inventory, failed(down()))], SourceState::Degraded),
+            (
+                vec![(Job::Messages, Ok(None)), (Job::Inventory, failed(unauthorized()))],
+                SourceState::AuthFailed,
+            ),
+            (
+                vec![(Job::Messages, failed(Error::RateLimited { asked: asked(), after: None }))],
+                SourceState::RateLimited,
+            ),
+        ] {
+            let mut health = Health::default();
+            for (job, outcome) in &outcomes {
+                health.record(*job, outcome);
+            }
+            let (found, error) = health.sum();
+            assert_eq!(found, state, "{outcomes:?}");
+            assert_eq!(
+                error.is_none(),
+                matches!(state, SourceState::Ok | SourceState::Starting),
+                "{outcomes:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! What devices sent: one request a device type when nothing is new, sweeps of pages when something is.
+//! A sweep is recorded when it is whole, together with the cursor that says so.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use super::health::{Failure, Job, Outcome};
+use super::inventory::blocking;
+use super::source::{Room, Scope};
+use super::sweep::{Found, MOST_UPLINKS, Span, uplink};
+use crate::clock;
+use crate::cloud::sigfox::{DeviceType, Message, Window};
+use crate::cloud::{Error, Pages};
+use crate::model::{DeviceId, Timestamp, UplinkId};
+
+/// What the Sigfox cloud keeps at least (contract option `messageHistory` 0); what lies further back may be gone.
+const HISTORY: Duration = Duration::from_secs(3 * 86_400);
+
+/// So many device types may fail one after the other before the cloud itself is held to be down.
+const FAILING_TYPES: usize = 3;
+
+/// What messages are asked for.
+enum Of<'a> {
+    Type(&'a DeviceType),
+    Device(DeviceId),
+}
+
+impl Room {
+    /// Asks every device type what is new.
+    pub(super) async fn poll_messages(&self, scope: Scope) -> Outcome {
+        if let Some(device) = scope.device {
+            let span = self.span(None, scope);
+            return self.sweep(Job::Messages, &Of::Device(device), span, None).await;
+        }
+        let now = clock::now();
+        let mut oldest_gap: Option<Timestamp> = None;
+        let outcome = self
+            .each_type(Job::Messages, async |listed| {
+                let cursor = self.store.cursor(self.name(), &listed.id)?;
+                let outcome = self
+                    .sweep(Job::Messages, &Of::Type(listed), self.span(cursor, scope), Some(&listed.id))
+                    .await;
+                if let (Some(cursor), Ok(_)) = (cursor, &outcome) {
+                    if now.since(cursor) > HISTORY {
+                        oldest_gap = Some(oldest_gap.map_or(cursor, |gap| gap.min(cursor)));
+                    }
+                }
+                outcome
+            })
+            .await;
+        if let Some(from) = oldest_gap {
+            let to = now.minus(HISTORY);
+            let detail = serde_json::json!({ "source": self.name(), "from": from, "to": to });
+            tracing::warn!(source = %self.name(), %from, %to, "messages between may be gone from the cloud");
+            self.tell("gap_possible", &detail);
+        }
+        outcome
+    }
+
+    /// Looks through the whole backfill window again for what came later than the overlap reaches.
+    pub(super) async fn resync(&self) -> Outcome {
+        let span = Span { from: clock::now().minus(self.config.backfill), to: None };
+        self.each_type(Job::Resync, async |listed| {
+            self.sweep(Job::Resync, &Of::Type(listed), span, None).await
+        })
+        .await
+    }
+
+    fn span(&self, cursor: Option<Timestamp>, scope: Scope) -> Span {
+        match scope.from {
+            Some(from) => Span { from, to: None },
+            None => Span::since(cursor, clock::now(), self.config.overlap, self.config.backfill),
+        }
+    }
+
+    /// Does the same for every device type; one that fails costs only itself, unless the cloud as a whole fails.
+    async fn each_type(&self, job: Job, mut sweep: impl AsyncFnMut(&DeviceType) -> Outcome) -> Outcome {
+        let types = self.types.borrow().clone().unwrap_or_default();
+        let (mut odd, mut failed, mut in_a_row) = (None, 0_usize, 0_usize);
+        for listed in &types {
+            match sweep(listed).await {
+                Ok(its) => {
+                    odd = odd.or(its);
+                    in_a_row = 0;
+                }
+                Err(Failure::Cloud(error)) => {
+                    failed += 1;
+                    in_a_row += 1;
+                    let hopeless = error.concerns_all() || in_a_row >= FAILING_TYPES || failed == types.len();
+                    if hopeless {
+                        return Err(error.into());
+                    }
+                    tracing::debug!(source = %self.name(), device_type = listed.id, ?job, %error, "a device type fails");
+                    odd = Some(error.to_string());
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(odd)
+    }
+
+    /// Asks for the messages of a span and records them, oldest first if they come in several sweeps.
+    async fn sweep(&self, job: Job, of: &Of<'_>, span: Span, cursor: Option<&str>) -> Outcome {
+        let mut odd = None;
+        let mut spans = vec![span];
+        while let Some(span) = spans.pop() {
+            let asked_at = clock::now();
+            match self.collect(job, of, span).await? {
+                Collected::All(found) => {
+                    odd = odd.or(found.odd.first().cloned());
+                    // Not beyond now by either clock: a cursor in the future would hide what comes meanwhile.
+                    let reached = span.to.unwrap_or(found.date.unwrap_or(asked_at).min(asked_at));
+                    let cursor = cursor.filter(|_| found.whole).map(|scope| (scope.to_owned(), reached));
+                    self.keep_uplinks(of, found, cursor).await?;
+                }
+                Collected::TooMany(reached) => {
+                    let pieces = span.pieces(reached, asked_at).ok_or_else(|| Error::Malformed {
+                        asked: "messages".to_owned(),
+                        why: format!("more than {MOST_UPLINKS} messages within seconds"),
+                    })?;
+                    spans.extend(pieces);
+                }
+            }
+        }
+        Ok(odd)
+    }
+
+    async fn collect(&self, job: Job, of: &Of<'_>, span: Span) -> Result<Collected, Failure> {
+        let window = Window { since: Some(span.from), before: span.to };
+        let (mut pages, asked): (Pages<Message>, String) = match of {
+            Of::Type(listed) => {
+                let name = listed.name.as_deref().unwrap_or(&listed.id);
+                (
+                    self.cloud.device_type_messages(&listed.id, window),
+                    format!("messages of device type {name}"),
+                )
+            }
+            Of::Device(device) => {
+                (self.cloud.device_messages(*device, window), format!("messages of device {device}"))
+            }
+        };
+        let mut found = Found { whole: true, ..Found::default() };
+        let mut by_id: HashMap<UplinkId, usize> = HashMap::new();
+        let mut first = true;
+        loop {
+            let page = match self.next_page(job, &mut pages, first).await {
+                Ok(Some(page)) => page,
+                Ok(None) => break,
+                // What came is good and is kept, but the cursor stays, so that nothing is taken for read.
+                Err(error @ Error::Circle { .. }) => {
+                    found.odd.push(error.to_string());
+                    found.whole = false;
+                    break;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            first = false;
+            found.date = found.date.or(page.date);
+            found.odd.extend(self.report(&asked, &page));
+            let received = clock::now();
+            for message in &page.rows {
+                if span.holds(message.time) && self.config.filter.takes_device(message.device) {
+                    let uplink = uplink(message, self.name(), received, self.config.overlap);
+                    // A page's border brings rows again; the later copy knows as much.
+                    let next = found.uplinks.len();
+                    if *by_id.entry(uplink.id()).or_insert(next) == next {
+                        found.uplinks.push(uplink);
+                    }
+                }
+            }
+            if found.uplinks.len() > MOST_UPLINKS {
+                let reached = page.oldest.unwrap_or(span.from).max(span.from);
+                return Ok(Collected::TooMany(reached));
+            }
+            // A cloud that ignores `since` would lead us through all of its history.
+            if page.oldest.is_some_and(|oldest| oldest < span.from) {
+                break;
+            }
+        }
+        Ok(Collected::All(found))
+    }
+
+    async fn keep_uplinks(
+        &self,
+        of: &Of<'_>,
+        found: Found,
+        cursor: Option<(String, Timestamp)>,
+    ) -> Result<(), Failure> {
+        if let Of::Type(listed) = of {
+            let devices: BTreeSet<DeviceId> = found.uplinks.iter().map(|uplink| uplink.device).collect();
+            let devices: Vec<DeviceId> = devices.into_iter().collect();
+            self.adopt(&devices, &listed.id).await?;
+        }
+        let received = clock::now();
+        let (store, source) = (self.store.clone(), self.name().clone());
+        let recorded = blocking(move || {
+            let cursor = cursor.as_ref().map(|(scope, time)| (&source, scope.as_str(), *time));
+            store.record_sweep(&found.uplinks, cursor)
+        })
+        .await?;
+        if let Some(newest) = recorded.new.last() {
+            let time = Timestamp::from_cloud(newest.seconds).unwrap_or(received);
+            self.note_lag(received.since(time));
+            tracing::debug!(source = %self.name(), new = recorded.new.len(), known = recorded.known, "sweep");
+        }
+        Ok(())
+    }
+}
+
+/// What a span brought.
+enum Collected {
+    All(Found),
+    /// More than is kept in memory; it reached back to here.
+    TooMany(Timestamp),
+}

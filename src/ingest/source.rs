@@ -1,0 +1,329 @@
+//! One source as a task: its jobs run side by side, each on its own schedule and with its own patience, none
+//! ever twice at once. What the jobs do stands in their own files.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::backoff::Backoff;
+use super::health::{Failure, Health, Job, Outcome};
+use super::schedule::{Clockwork, Ticker};
+use super::{SourceState, StatusBoard};
+use crate::clock;
+use crate::cloud::sigfox::{DeviceType, Sigfox};
+use crate::cloud::{Access, Error, Page, Pages};
+use crate::config::{self, SourceKind};
+use crate::model::{DeviceId, Event, SourceName, Timestamp};
+use crate::store::Store;
+
+/// 2025-01-01: a clock before that stands where it stood when the machine was switched on, and every window of
+/// time that we ask for would be wrong.
+const CLOCK_IS_SET: i64 = 1_735_689_600_000;
+
+/// How often a page in the middle of a list is asked for again before the whole sweep is.
+const PAGE_TRIES: u32 = 5;
+
+/// One source: `run` is its task.
+#[derive(Debug)]
+pub struct Source {
+    pub(super) room: Room,
+    nudge: Nudge,
+}
+
+/// What the jobs of a source share.
+#[derive(Debug)]
+pub(super) struct Room {
+    pub(super) config: config::Source,
+    pub(super) cloud: Sigfox,
+    pub(super) store: Store,
+    board: StatusBoard,
+    health: Mutex<Health>,
+    /// The device types that are polled; none until they are known.
+    pub(super) types: watch::Sender<Option<Vec<DeviceType>>>,
+    /// Held while an inventory is taken; holds when the last one was.
+    pub(super) inventory: tokio::sync::Mutex<Option<Timestamp>>,
+    /// Rows that were reported as unreadable, so that each is reported once.
+    reported: Mutex<HashSet<String>>,
+}
+
+/// Asks a source to poll at once, as a person or a button does. Clones ask the same source.
+#[derive(Debug, Clone, Default)]
+pub struct Nudge {
+    wanted: Arc<Mutex<Option<Scope>>>,
+    due: Arc<Notify>,
+}
+
+/// What a nudge wants to be polled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// Only this device; none: all.
+    pub device: Option<DeviceId>,
+    /// Again from this time on; none: what is new.
+    pub from: Option<Timestamp>,
+}
+
+impl Nudge {
+    /// Polls now. Several nudges before the poll begins are one that wants as much as all of them.
+    pub fn poll_now(&self, scope: Scope) {
+        let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        *wanted = Some(match *wanted {
+            None => scope,
+            Some(other) => Scope {
+                device: if other.device == scope.device { scope.device } else { None },
+                from: [other.from, scope.from].into_iter().flatten().min(),
+            },
+        });
+        drop(wanted);
+        self.due.notify_one();
+    }
+
+    fn take(&self) -> Scope {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()
+    }
+}
+
+impl Source {
+    /// A source that is not asked yet.
+    ///
+    /// # Errors
+    /// If its client cannot be set up: a CA that cannot be read, credentials that no header can hold.
+    pub fn new(config: config::Source, store: Store, board: StatusBoard) -> anyhow::Result<Self> {
+        let access = Access::from(&config);
+        let cloud = match &config.kind {
+            SourceKind::Sigfox { login, password, .. } => Sigfox::new(&access, login, password),
+            SourceKind::Soracom { .. } => anyhow::bail!("source {}: Soracom is not polled yet", config.name),
+        };
+        let cloud = cloud.with_context(|| format!("source {}", config.name))?;
+        let room = Room {
+            config,
+            cloud,
+            store,
+            board,
+            health: Mutex::default(),
+            types: watch::Sender::new(None),
+            inventory: tokio::sync::Mutex::new(None),
+            reported: Mutex::default(),
+        };
+        Ok(Self { room, nudge: Nudge::default() })
+    }
+
+    /// What asks this source to poll at once.
+    #[must_use]
+    pub fn nudge(&self) -> Nudge {
+        self.nudge.clone()
+    }
+
+    /// Polls until told to stop; whatever the cloud does, only a schedule that cannot be set up ends it.
+    ///
+    /// # Errors
+    /// If a schedule is wrong or the scheduler does not start.
+    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let Self { room, nudge } = self;
+        let mut clockwork = Clockwork::default();
+        let polls = clockwork.ticker(&room.config.poll).await?;
+        let inventories = clockwork.ticker(&room.config.inventory).await?;
+        let locations = clockwork.ticker(&room.config.locations).await?;
+        let resyncs = clockwork.ticker(&room.config.resync).await?;
+
+        room.remember_types();
+        let jobs = async {
+            room.wait_for_the_clock().await;
+            tokio::join!(
+                Box::pin(room.keep_doing(Job::Inventory, inventories, None)),
+                Box::pin(room.keep_doing(Job::Messages, polls, Some(&nudge))),
+                Box::pin(room.keep_doing(Job::Locations, locations, None)),
+                Box::pin(room.keep_doing(Job::Resync, resyncs, None)),
+            );
+        };
+        // Stopping in the middle of a sweep loses nothing: what is not recorded is asked for again.
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = jobs => {}
+        }
+        clockwork.stop().await
+    }
+}
+
+impl Room {
+    pub(super) fn name(&self) -> &SourceName {
+        &self.config.name
+    }
+
+    /// Does a job, waits for its next tick or longer if it failed, and so on.
+    async fn keep_doing(&self, job: Job, mut ticker: Ticker, nudge: Option<&Nudge>) {
+        let mut backoff = Backoff::default();
+        let mut scope = Scope::default();
+        // The first look through everything is the messages' own backfill, and locations need devices.
+        let mut due = !matches!(job, Job::Resync);
+        if matches!(job, Job::Locations | Job::Messages | Job::Resync) {
+            self.wait_for_types().await;
+        }
+        loop {
+            let mut wait = None;
+            if due {
+                let outcome = self.once(job, scope).await;
+                self.record(job, &outcome);
+                match &outcome {
+                    Ok(_) => backoff.reset(),
+                    Err(Failure::Cloud(error)) => wait = Some(backoff.after(error)),
+                    // The store says by itself when it can keep things again; a poll asks it soon enough.
+                    Err(Failure::Store(_)) => {}
+                }
+            }
+            due = true;
+            if matches!(job, Job::Messages) {
+                let next = match wait {
+                    Some(wait) => Some(clock::now().plus(wait)),
+                    None => ticker.next().await,
+                };
+                self.board.update(self.name(), |status| status.next_poll = next);
+            }
+            let waited = async {
+                match wait {
+                    Some(wait) => tokio::time::sleep(wait).await,
+                    None => ticker.tick().await,
+                }
+            };
+            scope = match nudge {
+                None => {
+                    waited.await;
+                    Scope::default()
+                }
+                Some(nudge) => tokio::select! {
+                    () = waited => Scope::default(),
+                    () = nudge.due.notified() => nudge.take(),
+                },
+            };
+        }
+    }
+
+    async fn once(&self, job: Job, scope: Scope) -> Outcome {
+        match job {
+            Job::Inventory => self.take_inventory().await,
+            Job::Messages => self.poll_messages(scope).await,
+            Job::Locations => self.read_locations().await,
+            Job::Resync => self.resync().await,
+        }
+    }
+
+    /// The next page of a list. In the middle of a list a passing error is waited out here, so that a long
+    /// sweep need not begin again.
+    pub(super) async fn next_page<T>(
+        &self,
+        job: Job,
+        pages: &mut Pages<T>,
+        first: bool,
+    ) -> Result<Option<Page<T>>, Error> {
+        let mut backoff = Backoff::default();
+        let mut tries = 1;
+        loop {
+            let page = pages.next_page().await;
+            self.board.update(self.name(), |status| status.requests = self.cloud.requests());
+            match page {
+                Err(error) if error.is_passing() && !first && tries < PAGE_TRIES => {
+                    let wait = backoff.after(&error);
+                    self.record(job, &Err(error.into()));
+                    tokio::time::sleep(wait).await;
+                    tries += 1;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Brings the status board up to date, and tells the broker and the log when the state changes.
+    fn record(&self, job: Job, outcome: &Outcome) {
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        health.record(job, outcome);
+        let (state, error) = health.sum();
+        drop(health);
+        let now = clock::now();
+        let mut before = SourceState::Starting;
+        self.board.update(self.name(), |status| {
+            before = status.state;
+            status.state = state;
+            status.error.clone_from(&error);
+            status.requests = self.cloud.requests();
+            if job == Job::Messages && outcome.is_ok() {
+                status.last_success = Some(now);
+            }
+        });
+        if before == state {
+            return;
+        }
+        let source = self.name();
+        match state {
+            SourceState::Ok | SourceState::Starting => tracing::info!(%source, ?state, "source state"),
+            SourceState::AuthFailed => tracing::error!(%source, ?state, error, "source state"),
+            SourceState::Degraded | SourceState::RateLimited | SourceState::Down => {
+                tracing::warn!(%source, ?state, error, "source state");
+            }
+        }
+        self.tell(
+            "source_state",
+            &serde_json::json!({ "source": source, "state": state, "previous": before, "error": error }),
+        );
+    }
+
+    /// Puts an event about this source into the outbox; a store that cannot keep it costs only the event.
+    pub(super) fn tell(&self, kind: &str, detail: &serde_json::Value) {
+        let event = Event::Bridge { time: clock::now(), kind: kind.to_owned(), detail: detail.to_string() };
+        if let Err(error) = self.store.tell(&event) {
+            tracing::warn!(source = %self.name(), kind, %error, "an event could not be kept");
+        }
+    }
+
+    /// Reports rows that could not be read, each once; says in one sentence what is odd about a page.
+    pub(super) fn report<T>(&self, asked: &str, page: &Page<T>) -> Option<String> {
+        for row in &page.skipped {
+            let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+            // Far more bad rows than any cloud has ever had; forgetting them costs a second report.
+            if reported.len() >= 1000 {
+                reported.clear();
+            }
+            let fresh = reported.insert(format!("{asked}{}", row.begins));
+            drop(reported);
+            if fresh {
+                let source = self.name();
+                tracing::warn!(%source, asked, why = row.why, row = row.begins, "a row cannot be read");
+                let detail = serde_json::json!({ "source": source, "asked": asked, "why": row.why, "row": row.begins });
+                self.tell("row_skipped", &detail);
+            }
+        }
+        let skipped = page
+            .skipped
+            .first()
+            .map(|row| format!("{} of the {asked} cannot be read: {}", rows(page.skipped.len()), row.why));
+        let foreign = page.foreign.as_ref().map(|host| {
+            format!("the next page of the {asked} lies on another host ({host}), which is not asked")
+        });
+        skipped.or(foreign)
+    }
+
+    /// The lag of the newest message that just came.
+    pub(super) fn note_lag(&self, lag: Duration) {
+        self.board.update(self.name(), |status| status.lag_s = Some(lag.as_secs_f64()));
+    }
+
+    async fn wait_for_types(&self) {
+        let mut types = self.types.subscribe();
+        // The sender is our own field, so the channel cannot close before us.
+        drop(types.wait_for(Option::is_some).await);
+    }
+
+    async fn wait_for_the_clock(&self) {
+        while clock::now().as_millis() < CLOCK_IS_SET {
+            let error = format!("the clock says {}; waiting until it is set", clock::now());
+            self.board.update(self.name(), |status| status.error = Some(error));
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+}
+
+fn rows(count: usize) -> String {
+    if count == 1 { "one row".to_owned() } else { format!("{count} rows") }
+}
