@@ -3,4 +3,6 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cloud;
+mod cloud_mock;
 mod house;

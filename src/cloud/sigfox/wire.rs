@@ -232,3 +232,6 @@ fn downlink_mode(code: i64) -> Option<DownlinkMode> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;
