@@ -1,0 +1,20 @@
+//! Answers that are not about one page: errors as JSON, and what is not there.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+/// An error as JSON: `{"error":{"code","message"}}`.
+pub(super) fn error(status: StatusCode, code: &str, message: &str) -> Response {
+    (status, Json(json!({ "error": { "code": code, "message": message } }))).into_response()
+}
+
+pub(super) async fn no_such_page() -> Response {
+    std::future::ready(error(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path")).await
+}
+
+pub(super) async fn no_such_method() -> Response {
+    let message = "this path does not take this method";
+    std::future::ready(error(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)).await
+}
