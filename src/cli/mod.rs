@@ -1,1 +1,64 @@
-//! Being built.
+//! The command line: what may be asked for, and how an answer becomes an exit code.
+//!
+//! One file a command, each with its `Args` and an `execute`. A command returns how it ended, or an error whose
+//! whole chain is printed once; it never ends the process itself.
+
+mod check;
+mod config;
+mod decode;
+mod demo;
+mod exit;
+mod globals;
+mod output;
+mod run;
+mod simulate;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub(crate) use exit::Exit;
+pub(crate) use globals::Globals;
+
+/// Gateway from the Sigfox clouds and Soracom to MQTT.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sigfox2mqtt",
+    version,
+    after_help = "Example:\n  sigfox2mqtt demo\n\nExit codes: 0 done, 1 failed, 2 wrong usage, 78 the configuration is wrong."
+)]
+struct Cli {
+    #[command(flatten)]
+    options: globals::Options,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Args),
+    Demo(demo::Args),
+    Simulate(simulate::Args),
+    Check(check::Args),
+    Config(config::Args),
+    Decode(decode::Args),
+}
+
+/// Does what the arguments ask for; the first one is the program's name.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(usage) => return exit::of_usage(&usage),
+    };
+    let globals = Globals::of_process(cli.options);
+    let outcome = match cli.command {
+        Command::Run(args) => run::execute(args, &globals),
+        Command::Demo(args) => demo::execute(args, &globals),
+        Command::Simulate(args) => simulate::execute(args, &globals),
+        Command::Check(args) => check::execute(&args, &globals),
+        Command::Config(args) => config::execute(&args, &globals),
+        Command::Decode(args) => decode::execute(args, &globals),
+    };
+    exit::of_outcome(outcome)
+}

@@ -1,0 +1,54 @@
+//! Rules for the gateway itself: `[gateway]`, `[downlink]`, `[store]` and `[http]`.
+
+use super::super::environment::Environment;
+use super::super::path::KeyPath;
+use super::super::reader::Reader;
+use super::super::value::Value;
+use super::super::{DownlinkSettings, Gateway, Http, StoreSettings};
+
+pub(super) fn gateway(reader: &mut Reader<'_>, environment: &Environment) -> Option<Gateway> {
+    let folders = reader.folders;
+    let mut table = reader.table(KeyPath::of("gateway"));
+    table.default("id", Value::Text(environment.gateway_id()));
+    let state = environment.folder("STATE_DIRECTORY").unwrap_or_else(|| "/var/lib/sigfox2mqtt".into());
+    table.default("data_dir", Value::Text(state.to_string_lossy().into_owned()));
+    let data_dir = folders.beside(&table.text("data_dir")?);
+    if data_dir.exists() && !data_dir.is_dir() {
+        table.problem("data_dir", format!("{} is no folder, expected one", data_dir.display()));
+    }
+    Some(Gateway { id: table.text("id")?, data_dir })
+}
+
+pub(super) fn downlink(reader: &mut Reader<'_>) -> Option<DownlinkSettings> {
+    let table = reader.table(KeyPath::of("downlink"));
+    Some(DownlinkSettings {
+        expires_after: table.duration("expires_after")?,
+        daily_limit: table.integer("daily_limit")?,
+    })
+}
+
+pub(super) fn store(reader: &mut Reader<'_>) -> Option<StoreSettings> {
+    let table = reader.table(KeyPath::of("store"));
+    Some(StoreSettings {
+        keep: table.duration("keep")?,
+        max_size: table.size("max_size")?,
+        flush: table.duration("flush")?,
+        cache: table.size("cache")?,
+    })
+}
+
+pub(super) fn http(reader: &mut Reader<'_>) -> Option<Http> {
+    let path = KeyPath::of("http");
+    reader.settings.table(&path)?;
+    let mut table = reader.table(path);
+    let token = table.secret("token");
+    let tls = table.file_pair("tls_cert_file", "tls_key_file");
+    let listen = table.address("listen")?;
+    if !listen.ip().is_loopback() && !table.is_written("token") {
+        let expected = format!(
+            "a token, because {listen} can be reached from outside (or a loopback address in `listen`)"
+        );
+        table.missing("token", &expected);
+    }
+    Some(Http { listen, token, tls, metrics: table.boolean("metrics")? })
+}

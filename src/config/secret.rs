@@ -1,0 +1,113 @@
+//! Files that a configuration names: where they are looked for, and the secrets in them.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+
+/// No secret is longer; a longer file is the wrong one.
+const LONGEST: u64 = 64 * 1024;
+
+/// Where relative paths are looked up.
+#[derive(Debug, Clone)]
+pub(super) struct Folders {
+    /// The service manager's folder of credentials.
+    pub(super) credentials: Option<PathBuf>,
+    /// The folder of the configuration.
+    pub(super) configuration: PathBuf,
+}
+
+impl Folders {
+    /// A path beside the configuration, unless it is absolute.
+    pub(super) fn beside(&self, path: &str) -> PathBuf {
+        self.configuration.join(path)
+    }
+
+    /// A file that must be there: among the credentials, else beside the configuration.
+    pub(super) fn find(&self, path: &str) -> Result<PathBuf, String> {
+        let credential =
+            self.credentials.as_ref().map(|folder| folder.join(path)).filter(|path| path.is_file());
+        let found = credential.unwrap_or_else(|| self.beside(path));
+        match File::open(&found).and_then(|file| file.metadata()) {
+            Ok(metadata) if metadata.is_file() => Ok(found),
+            Ok(_) => Err(format!("{} is no file, expected one", found.display())),
+            Err(error) => Err(format!("{}, expected {}", unreadable(&found, &error), self.expected(path))),
+        }
+    }
+
+    /// The secret in a file, without the newline at its end.
+    pub(super) fn secret(&self, path: &str) -> Result<SecretString, String> {
+        let found = self.find(path)?;
+        let mut bytes = Vec::new();
+        let read = File::open(&found).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut bytes));
+        read.map_err(|error| unreadable(&found, &error))?;
+        let shown = found.display();
+        if bytes.len() as u64 > LONGEST {
+            return Err(format!("{shown} holds more than 64 KiB, expected one secret"));
+        }
+        let text = String::from_utf8(bytes)
+            .map_err(|_invalid| format!("{shown} is no text, expected one secret"))?;
+        let text = text.trim_end_matches(['\r', '\n']);
+        if text.is_empty() {
+            return Err(format!("{shown} is empty, expected a secret"));
+        }
+        Ok(text.into())
+    }
+
+    fn expected(&self, path: &str) -> String {
+        match &self.credentials {
+            Some(folder) if Path::new(path).is_relative() => {
+                format!("it there or in {}", folder.display())
+            }
+            _ => "a file that the gateway may read".to_owned(),
+        }
+    }
+}
+
+/// What keeps a file from being read, in words.
+pub(super) fn unreadable(path: &Path, error: &io::Error) -> String {
+    let path = path.display();
+    match error.kind() {
+        io::ErrorKind::NotFound => format!("{path} is not there"),
+        io::ErrorKind::PermissionDenied => format!("{path} may not be read"),
+        _ => format!("{path} cannot be read ({error})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_is_looked_for_among_the_credentials_and_then_beside_the_configuration() {
+        let (credentials, configuration) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::write(credentials.path().join("a"), "from credentials\n").unwrap();
+        fs::write(configuration.path().join("a"), "hidden").unwrap();
+        fs::write(configuration.path().join("b"), "  beside \r\n\n").unwrap();
+        fs::write(configuration.path().join("empty"), "\n").unwrap();
+        fs::write(configuration.path().join("binary"), [0xFF, 0xFE]).unwrap();
+        fs::write(configuration.path().join("long"), vec![b'x'; 70_000]).unwrap();
+        let folders = Folders {
+            credentials: Some(credentials.path().to_owned()),
+            configuration: configuration.path().to_owned(),
+        };
+        let secret = |path: &str| folders.secret(path).map(|secret| secret.expose_secret().to_owned());
+        assert_eq!(secret("a").as_deref(), Ok("from credentials"));
+        assert_eq!(secret("b").as_deref(), Ok("  beside "));
+        for (path, what) in [
+            ("empty", "is empty"),
+            ("binary", "is no text"),
+            ("long", "more than 64 KiB"),
+            ("missing", "is not there"),
+            (".", "is no file"),
+        ] {
+            let message = secret(path).unwrap_err();
+            assert!(message.contains(what), "{message}");
+        }
+    }
+}
