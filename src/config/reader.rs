@@ -209,6 +209,11 @@ impl Table<'_, '_> {
         self.reader.settings.fill(self.path.join(key), Some(value));
     }
 
+    /// A key whose default means nothing here.
+    pub(super) fn drop_default(&mut self, key: &str) {
+        self.reader.settings.unsay(&self.path.join(key));
+    }
+
     /// Reports a key's value as wrong.
     pub(super) fn problem(&mut self, key: &str, message: impl Into<String>) {
         let place = self.place(key);
