@@ -1,9 +1,21 @@
-//! From payloads to fields (stub of the interface).
+//! 4 From payloads to named fields, and back for downlinks.
+//!
+//! A payload is read by a grammar, a built-in decoder or a vendor's script; expressions may add fields to it.
+//! Nothing in here does I/O (but the registry, which reads the scripts once), knows the time or can await.
 
-use std::sync::Arc;
+mod builtin;
+mod decoder;
+pub mod grammar;
+mod number;
+mod registry;
+pub mod vector;
 
-use crate::config::{Config, FieldSettings};
-use crate::model::{DeviceId, DownlinkPayload, Fields, Payload, PayloadKind, Timestamp};
+use serde_json::Value;
+
+pub use self::decoder::{Decoder, Problem};
+pub use self::registry::{Registry, Resolved};
+use crate::config::FieldSettings;
+use crate::model::Fields;
 
 /// What a decoder made of a payload.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -40,58 +52,20 @@ pub enum FieldKind {
     Text,
 }
 
-/// Which decoder is a device's.
-#[derive(Debug, Clone)]
-pub struct Resolved {
-    /// Its name for documents (`decoder`); none: no decoder. The cloud's own grammar is called `cloud`.
-    pub name: Option<String>,
-    /// The decoder; none: payloads are published raw.
-    pub decoder: Option<Arc<Decoder>>,
-    /// Why the decoder that was meant cannot be used.
-    pub problem: Option<String>,
+/// The names of the built-in decoders, each with what sends such payloads.
+pub fn builtin_names() -> impl Iterator<Item = (&'static str, &'static str)> {
+    builtin::all().map(|builtin| (builtin.name, builtin.device))
 }
 
-/// One decoder, compiled once.
-#[derive(Debug)]
-pub struct Decoder {}
-
-/// All decoders of a configuration, and those of the clouds as they turn up.
-#[derive(Debug)]
-pub struct Registry {}
-
-impl Registry {
-    /// Compiles the decoders of a configuration; all problems at once, each with the key it is about.
-    pub fn new(_config: &Config) -> Result<Self, Vec<(String, String)>> {
-        Ok(Self {})
+impl Decoded {
+    /// These fields and no error.
+    fn of<const N: usize>(fields: [(&str, Value); N]) -> Self {
+        let fields = fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        Self { fields, ..Self::default() }
     }
 
-    /// The decoder of a device, first found: its own, its type's (by id or name), the cloud's grammar.
-    #[must_use]
-    pub fn resolve(
-        &self,
-        _device: DeviceId,
-        _device_type: Option<(&str, Option<&str>)>,
-        _cloud: Option<&PayloadKind>,
-    ) -> Resolved {
-        Resolved { name: None, decoder: None, problem: None }
-    }
-}
-
-impl Decoder {
-    /// Reads a payload. Never fails: what cannot be read is said in `errors`.
-    #[must_use]
-    pub fn decode(&self, _device: DeviceId, _time: Timestamp, _payload: &Payload) -> Decoded {
-        Decoded::default()
-    }
-
-    /// The fields that it can give, in order.
-    #[must_use]
-    pub fn catalogue(&self) -> &[FieldInfo] {
-        &[]
-    }
-
-    /// Makes the eight bytes of a downlink from fields, or says in words why it cannot.
-    pub fn encode(&self, _fields: &Fields) -> Result<DownlinkPayload, String> {
-        Err("this decoder has no encoder".to_owned())
+    /// No fields, for this reason.
+    fn nothing(reason: impl Into<String>) -> Self {
+        Self { errors: vec![reason.into()], ..Self::default() }
     }
 }
