@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Decoder;
@@ -54,7 +54,7 @@ struct Downlink {
 }
 
 /// How one vector went.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Outcome {
     /// Its name, or its payload.
     pub name: String,
@@ -72,25 +72,33 @@ impl VectorFile {
         }
     }
 
-    /// Decodes and encodes every vector; `named` finds the decoders that the file names.
-    pub fn run(&self, named: impl Fn(&str) -> Option<Arc<Decoder>>) -> Vec<Outcome> {
-        let find = |name: &Option<String>, settings: DecoderSettings, dialect: &Option<String>| match name {
-            Some(name) => named(name).ok_or_else(|| format!("there is no decoder `{name}`")),
+    /// Decodes and encodes every vector; `named` finds the decoders that the file names, or says why not.
+    pub fn run(&self, mut named: impl FnMut(&str) -> Result<Arc<Decoder>, String>) -> Vec<Outcome> {
+        let mut find = |name: &Option<String>, settings: DecoderSettings, dialect: &Option<String>| match name
+        {
+            Some(name) => named(name),
             None => compile(settings, dialect.as_deref()),
         };
-        let uplinks = self.uplink.iter().map(|vector| {
+        let mut outcomes = Vec::new();
+        for vector in &self.uplink {
             let settings = DecoderSettings { format: vector.format.clone(), ..DecoderSettings::default() };
             let decoder = find(&vector.decoder, settings, &vector.dialect);
             let failure = decoder.and_then(|decoder| vector.check(&decoder)).err();
-            Outcome { name: vector.name.clone().unwrap_or_else(|| vector.data.to_string()), failure }
-        });
-        let downlinks = self.downlink.iter().map(|vector| {
+            outcomes.push(Outcome {
+                name: vector.name.clone().unwrap_or_else(|| vector.data.to_string()),
+                failure,
+            });
+        }
+        for vector in &self.downlink {
             let settings = DecoderSettings { encode: vector.encode.clone(), ..DecoderSettings::default() };
             let decoder = find(&vector.decoder, settings, &vector.dialect);
             let failure = decoder.and_then(|decoder| vector.check(&decoder)).err();
-            Outcome { name: vector.name.clone().unwrap_or_else(|| vector.data.to_string()), failure }
-        });
-        uplinks.chain(downlinks).collect()
+            outcomes.push(Outcome {
+                name: vector.name.clone().unwrap_or_else(|| vector.data.to_string()),
+                failure,
+            });
+        }
+        outcomes
     }
 }
 
@@ -156,7 +164,9 @@ mod tests {
 
     /// Every vector of a file in `tests/vectors`.
     fn all_hold(text: &str) {
-        let outcomes = VectorFile::parse(text).unwrap().run(|name| Decoder::builtin(name).map(Arc::new));
+        let outcomes = VectorFile::parse(text)
+            .unwrap()
+            .run(|name| Decoder::builtin(name).map(Arc::new).ok_or_else(|| "no such".to_owned()));
         assert!(!outcomes.is_empty());
         let failed: Vec<&Outcome> = outcomes.iter().filter(|outcome| outcome.failure.is_some()).collect();
         assert!(failed.is_empty(), "{failed:#?}");
@@ -184,7 +194,8 @@ mod tests {
             { "decoder": "nobody", "data": "01" },
             { "format": "a::uint:65", "data": "02" }
         ] }"#;
-        let outcomes = VectorFile::parse(text).unwrap().run(|_| None);
+        let outcomes =
+            VectorFile::parse(text).unwrap().run(|_| Err("there is no decoder `nobody`".to_owned()));
         let failures: Vec<_> = outcomes.into_iter().filter_map(|outcome| outcome.failure).collect();
         assert_eq!(
             failures,
