@@ -75,7 +75,7 @@ enum Command {
     },
 }
 
-pub(crate) fn execute(args: Args, globals: &Globals) -> anyhow::Result<Exit> {
+pub(crate) fn execute(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
     if let Some(Command::Test { file, json }) = &args.command {
         return test(file, *json, globals);
     }

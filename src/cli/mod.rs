@@ -58,7 +58,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Simulate(args) => simulate::execute(args, &globals),
         Command::Check(args) => check::execute(&args, &globals),
         Command::Config(args) => config::execute(&args, &globals),
-        Command::Decode(args) => decode::execute(args, &globals),
+        Command::Decode(args) => decode::execute(&args, &globals),
     };
     exit::of_outcome(outcome)
 }
