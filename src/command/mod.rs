@@ -1,1 +1,183 @@
-//! Being built.
+//! Commands that come in over MQTT: understood, done, answered.
+//!
+//! A command is durable before the broker is told to forget it. Knows topics and bodies; what happens to a downlink
+//! is the queues' business, and what a document looks like the publisher's.
+
+mod body;
+mod downlink;
+mod envelope;
+mod request;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock;
+use crate::config::Config;
+use crate::decode::Registry;
+use crate::downlink::Queues;
+use crate::ingest::{Nudge, StatusBoard};
+use crate::model::{Event, SourceName};
+use crate::mqtt::topic::{Inbound, Topics};
+use crate::mqtt::{Inbox, Message};
+use crate::store::Store;
+
+/// The largest body of a command. What is longer is no command of a person or a program that means well.
+const LARGEST: usize = 64 * 1024;
+
+/// A message that is to be published once, soon, and is not kept: whoever asked asks again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// Where to.
+    pub topic: String,
+    /// What it says.
+    pub payload: String,
+    /// What the MQTT 5 client that asked wants back with it.
+    pub correlation: Option<Bytes>,
+}
+
+/// What comes in, without what it takes to acknowledge it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Where it was published.
+    pub topic: String,
+    /// What it says.
+    pub payload: Bytes,
+    /// Whether the broker had kept it: it was meant for another time.
+    pub retained: bool,
+    /// Whether the broker may have delivered it before.
+    pub repeat: bool,
+    /// Where an MQTT 5 client wants the answer.
+    pub response_topic: Option<String>,
+    /// What it wants back with it.
+    pub correlation: Option<Bytes>,
+}
+
+/// What commands work on.
+#[derive(Debug, Clone)]
+pub struct Rooms {
+    /// The configuration in effect.
+    pub config: Arc<Config>,
+    /// The store.
+    pub store: Store,
+    /// The queues of downlinks.
+    pub queues: Queues,
+    /// The decoders.
+    pub registry: Arc<Registry>,
+    /// How the sources do.
+    pub board: StatusBoard,
+    /// What makes a source poll now.
+    pub nudges: BTreeMap<SourceName, Nudge>,
+}
+
+/// Takes commands until told to stop.
+#[derive(Debug)]
+pub struct Commands {
+    rooms: Rooms,
+    topics: Topics,
+    birth: Arc<Notify>,
+}
+
+impl Commands {
+    /// What does commands; `birth` is notified when Home Assistant says that it is there.
+    #[must_use]
+    pub fn new(rooms: Rooms, topics: Topics, birth: Arc<Notify>) -> Self {
+        Self { rooms, topics, birth }
+    }
+
+    /// Does what comes in, one after the other, and gives the answers to whoever publishes.
+    ///
+    /// A full channel of answers holds the commands up; the broker keeps what is not acknowledged.
+    pub async fn run(
+        self,
+        mut inbox: Inbox,
+        replies: mpsc::Sender<Reply>,
+        stop: CancellationToken,
+    ) -> anyhow::Result<()> {
+        loop {
+            let message = tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                message = inbox.next() => message,
+            };
+            let Some(message) = message else { return Ok(()) };
+            let request = Request::from(&message);
+            for reply in self.handle(&request).await {
+                if replies.send(reply).await.is_err() {
+                    return Ok(());
+                }
+            }
+            // A crash before this line makes the broker deliver the command again: it finds what it did.
+            message.ack();
+        }
+    }
+
+    /// Does one command; what it changed is durable when this returns.
+    pub async fn handle(&self, request: &Request) -> Vec<Reply> {
+        let Some(inbound) = self.topics.parse(&request.topic) else {
+            return self.reject(request, "unknown_topic: no command is known by this topic");
+        };
+        if inbound == Inbound::HomeAssistant {
+            if request.payload.trim_ascii() == b"online" {
+                self.birth.notify_one();
+            }
+            return Vec::new();
+        }
+        if request.retained {
+            return self
+                .reject(request, "retained: a command must not be retained; publish it without the flag");
+        }
+        if request.payload.len() > LARGEST {
+            return self.reject(request, "too_large: the command is over 64 KiB");
+        }
+        match inbound {
+            Inbound::Downlink { device, verb } => self.downlink(request, device, verb).await,
+            Inbound::Request(verb) => self.request(request, &verb).await,
+            Inbound::HomeAssistant => Vec::new(),
+        }
+    }
+
+    /// Reports a command that nothing was done about.
+    fn reject(&self, request: &Request, reason: &str) -> Vec<Reply> {
+        let time = clock::now();
+        let detail = json!({ "topic": request.topic, "reason": reason });
+        let kind = "command_rejected".to_owned();
+        tracing::debug!(topic = request.topic, reason, "command rejected");
+        if self.rooms.store.tell(&Event::Bridge { time, kind, detail: detail.to_string() }).is_ok() {
+            return Vec::new();
+        }
+        // A store that cannot keep the event must not make the gateway silent about it.
+        let event = json!({
+            "v": 1, "event": "command_rejected", "time": time, "topic": request.topic, "reason": reason,
+        });
+        vec![Reply { topic: self.topics.bridge("event"), payload: event.to_string(), correlation: None }]
+    }
+
+    /// The answer on the topic that an MQTT 5 client asked for, if that is one where clients may ask for answers.
+    fn respond(&self, request: &Request, payload: &Value) -> Option<Reply> {
+        let topic = request.response_topic.as_deref()?;
+        let below = topic.strip_prefix(self.topics.client().as_str())?;
+        let is_plain = !below.is_empty() && !topic.contains(['+', '#', '\0']);
+        is_plain.then(|| Reply {
+            topic: topic.to_owned(),
+            payload: payload.to_string(),
+            correlation: request.correlation.clone(),
+        })
+    }
+}
+
+impl From<&Message> for Request {
+    fn from(message: &Message) -> Self {
+        Self {
+            topic: message.topic.clone(),
+            payload: message.payload.clone(),
+            retained: message.retain,
+            repeat: message.dup,
+            response_topic: message.response_topic.clone(),
+            correlation: message.correlation.clone(),
+        }
+    }
+}

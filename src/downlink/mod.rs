@@ -12,15 +12,17 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use machine::{Entry, MADE_PREFIX};
 pub use order::{Cancelled, Expiry, Order, Outcome, Refusal, Report, Target};
 
 use crate::clock;
 use crate::config::{Config, DownlinkVia};
-use crate::decode::Registry;
-use crate::model::{CloudState, Device, DeviceId, Downlink, DownlinkPayload, Timestamp, Uplink};
-use crate::store::{Store, StoreError, UplinkQuery};
-use machine::{Rules, Seen};
+use crate::decode::{Decoded, Registry, Resolved};
+use crate::model::{
+    CloudState, Device, DeviceId, Downlink, DownlinkPayload, DownlinkState, Fields, Payload, Timestamp,
+    Uplink,
+};
+use crate::store::{QueueChange, Store, StoreError, UplinkQuery};
+use machine::{Entry, Rules, Seen};
 
 /// How often expired items are ended and uplinks are looked at for what they show.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
@@ -95,8 +97,12 @@ impl Queues {
     pub async fn ask(&self, uplink: &Uplink) -> Result<Option<DownlinkPayload>, StoreError> {
         let id = uplink.id();
         if let Some(answer) = self.store.answer(&id)? {
-            let queue = self.store.queue(id.device)?;
-            return Ok(answer.and_then(|item| queue.into_iter().find(|known| known.id == item)?.data));
+            // Through the queue, so that an answer that is only being made durable is not repeated before it is.
+            let again = move |queue: &[Downlink]| {
+                let item = answer.and_then(|item| queue.iter().find(|known| known.id == item));
+                (QueueChange::default(), item.and_then(|item| item.data))
+            };
+            return self.store.change_queue(id.device, again).await;
         }
         let rules = self.rules(self.store.device(id.device)?.as_ref());
         let stale = self.newest(id.device)?.is_some_and(|newest| newest.since(uplink.time) > STALE_AFTER);
@@ -146,6 +152,20 @@ impl Queues {
                 tracing::warn!(error = %error, "downlinks could not be brought up to date");
             }
         }
+    }
+
+    /// The eight bytes that stand for fields by the device's decoder, or in words why there are none.
+    pub fn encode(&self, device: DeviceId, fields: &Fields) -> Result<DownlinkPayload, String> {
+        let known = self.store.device(device).map_err(|error| error.to_string())?;
+        let decoder = known.and_then(|known| self.resolve(&known).decoder);
+        decoder.ok_or_else(|| format!("device {device} has no decoder"))?.encode(fields)
+    }
+
+    /// What the device's decoder makes of a payload.
+    pub fn decode(&self, device: DeviceId, payload: &Payload) -> Result<Decoded, StoreError> {
+        let known = self.store.device(device)?;
+        let decoder = known.and_then(|known| self.resolve(&known).decoder);
+        Ok(decoder.map(|decoder| decoder.decode(device, clock::now(), payload)).unwrap_or_default())
     }
 
     /// Refuses what no queue can do anything about, and says by which rules the rest is taken.
@@ -208,7 +228,7 @@ impl Queues {
         settings.is_some_and(|settings| settings.acknowledged_by.is_some())
     }
 
-    fn resolve(&self, device: &Device) -> crate::decode::Resolved {
+    fn resolve(&self, device: &Device) -> Resolved {
         let id = device.device_type.as_deref();
         let known = id.and_then(|id| self.store.device_type(&device.source, id).ok().flatten());
         let name = known.as_ref().and_then(|known| known.name.as_deref());
@@ -227,8 +247,7 @@ impl Queues {
 
     /// The uplinks after the oldest downlink whose fate is open, oldest first.
     fn seen_since(&self, device: DeviceId, queue: &[Downlink]) -> Result<Vec<Seen>, StoreError> {
-        let open =
-            queue.iter().filter(|item| item.state != crate::model::DownlinkState::Queued && !item.is_final());
+        let open = queue.iter().filter(|item| item.state != DownlinkState::Queued && !item.is_final());
         let Some(from) = open.map(|item| item.updated).min() else { return Ok(Vec::new()) };
         // The network's time of the answered uplink lies before our time of answering it.
         let from = from.minus(Duration::from_secs(600));
@@ -254,6 +273,6 @@ impl Queues {
     }
 }
 
-fn is_change(change: &crate::store::QueueChange) -> bool {
+fn is_change(change: &QueueChange) -> bool {
     !change.put.is_empty() || !change.forget.is_empty()
 }

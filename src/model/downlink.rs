@@ -7,6 +7,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{DeviceId, DownlinkPayload, Timestamp, UplinkId};
 
+/// How the names begin that we make.
+const MADE_PREFIX: &str = "auto-";
+
 /// The name of a downlink within its device: 1 to 64 of `A-Z a-z 0-9 _ . : -`, so that it can stand in a topic.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
@@ -20,6 +23,18 @@ pub struct ParseItemIdError {
 }
 
 impl ItemId {
+    /// The name of an item whose sender gave none.
+    #[must_use]
+    pub fn made(unique: uuid::Uuid) -> Self {
+        Self(format!("{MADE_PREFIX}{}", unique.simple()))
+    }
+
+    /// Whether the name was made by us. A sender may use such a name too.
+    #[must_use]
+    pub fn is_made(&self) -> bool {
+        self.0.starts_with(MADE_PREFIX)
+    }
+
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

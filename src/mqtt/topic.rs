@@ -61,6 +61,12 @@ impl Topics {
         format!("{}/bridge/response/{verb}", self.base)
     }
 
+    /// `<b>/client/`: below it, MQTT 5 clients may have their answers.
+    #[must_use]
+    pub fn client(&self) -> String {
+        format!("{}/client/", self.base)
+    }
+
     /// `<b>/device/<id>/<name>`: `info`, `state`, `location`, `availability`, `downlink`, `event/up`, ….
     #[must_use]
     pub fn device(&self, device: DeviceId, name: &str) -> String {

@@ -8,9 +8,6 @@ use crate::downlink::table::Cause;
 use crate::model::{DeviceId, Downlink, DownlinkState, ItemId, Timestamp};
 use crate::store::QueueChange;
 
-/// How the names of items begin that their sender did not name; a sender may use it too.
-pub(crate) const MADE_PREFIX: &str = "auto-";
-
 /// One item of a command: understood, or refused before it came here.
 pub(crate) type Entry = Result<Order, Refusal>;
 
@@ -135,9 +132,7 @@ fn known<'a>(items: &'a [Downlink], order: &Order) -> Option<&'a Downlink> {
     match &order.id {
         Some(id) => items.iter().find(|item| item.id == *id),
         None if order.repeat => items.iter().find(|item| {
-            item.id.as_str().starts_with(MADE_PREFIX)
-                && item.transaction == order.transaction
-                && order.is_same_as(item)
+            item.id.is_made() && item.transaction == order.transaction && order.is_same_as(item)
         }),
         None => None,
     }

@@ -12,7 +12,7 @@ mod tests;
 
 use std::time::Duration;
 
-pub(crate) use accept::{Entry, MADE_PREFIX, cancel, push, replace};
+pub(crate) use accept::{Entry, cancel, push, replace};
 pub(crate) use answer::{Seen, ask, observe, report};
 pub(crate) use elapse::sweep;
 

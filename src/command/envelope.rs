@@ -1,0 +1,35 @@
+//! The envelope of every answer to a request.
+
+use serde_json::{Value, json};
+
+/// Why a request was not done: a word for programs, a sentence for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub(super) code: &'static str,
+    pub(super) message: String,
+}
+
+impl Fault {
+    pub(super) fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+impl From<crate::store::StoreError> for Fault {
+    fn from(error: crate::store::StoreError) -> Self {
+        Self::new("unavailable", error.to_string())
+    }
+}
+
+/// The answer to a request, with what its sender calls it.
+pub(super) fn envelope(outcome: Result<Value, Fault>, transaction: &Value) -> Value {
+    match outcome {
+        Ok(data) => json!({
+            "v": 1, "status": "ok", "data": data, "error": null, "transaction": transaction,
+        }),
+        Err(fault) => json!({
+            "v": 1, "status": "error", "data": {},
+            "error": { "code": fault.code, "message": fault.message }, "transaction": transaction,
+        }),
+    }
+}
