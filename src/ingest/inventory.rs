@@ -1,6 +1,6 @@
 //! Which devices and device types a source has. A new one appears, a gone one is marked, without a restart.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use super::health::{Failure, Job, Outcome};
@@ -13,13 +13,22 @@ use crate::model::{self, DeviceId, InventoryDevice, Timestamp};
 /// An unknown device in a sweep is looked up at once, but not more often than this.
 const FRESH: Duration = Duration::from_secs(60);
 
+/// What is remembered of the inventories of a source.
+#[derive(Debug, Default)]
+pub(super) struct Inventory {
+    /// When the last one was taken.
+    taken: Option<Timestamp>,
+    /// Devices that send but that no inventory lists; bounded by the number of devices.
+    unlisted: HashSet<DeviceId>,
+}
+
 impl Room {
     /// Takes the whole inventory.
     pub(super) async fn take_inventory(&self) -> Outcome {
-        let mut taken = self.inventory.lock().await;
+        let mut inventory = self.inventory.lock().await;
         let outcome = self.inventory_now().await;
         if outcome.is_ok() {
-            *taken = Some(clock::now());
+            *inventory = Inventory { taken: Some(clock::now()), unlisted: HashSet::new() };
         }
         outcome
     }
@@ -27,22 +36,27 @@ impl Room {
     /// Makes devices known that a sweep of their type brought and nobody knows: their decoder hangs on their
     /// type. The inventory is taken again; whoever is still missing there is taken from the sweep.
     pub(super) async fn adopt(&self, devices: &[DeviceId], device_type: &str) -> Result<(), Failure> {
+        if self.unknown(devices)?.is_empty() {
+            return Ok(());
+        }
+        let mut inventory = self.inventory.lock().await;
         let mut unknown = self.unknown(devices)?;
+        unknown.retain(|device| !inventory.unlisted.contains(device));
         if unknown.is_empty() {
             return Ok(());
         }
-        let mut taken = self.inventory.lock().await;
-        if taken.is_none_or(|taken| clock::now().since(taken) > FRESH) {
+        if inventory.taken.is_none_or(|taken| clock::now().since(taken) > FRESH) {
             if let Err(failure) = self.inventory_now().await {
                 // A device without a name now is better than a message later.
                 tracing::debug!(source = %self.name(), %failure, "new devices are taken without the inventory");
             }
-            *taken = Some(clock::now());
+            inventory.taken = Some(clock::now());
+            unknown = self.unknown(&unknown)?;
         }
-        unknown = self.unknown(&unknown)?;
         if unknown.is_empty() {
             return Ok(());
         }
+        inventory.unlisted.extend(unknown.iter().copied());
         let types = self.store.device_types(self.name())?;
         let mut known = self.known_devices()?;
         known.extend(unknown.into_iter().map(|id| bare(id, device_type)));
@@ -63,20 +77,8 @@ impl Room {
     pub(super) fn remember_types(&self) {
         let known = self.store.device_types(self.name()).unwrap_or_default();
         if !known.is_empty() {
-            let types = known.into_iter().map(|kept| self.as_listed(kept)).collect();
+            let types = known.into_iter().map(as_listed).collect();
             self.types.send_replace(Some(types));
-        }
-    }
-
-    fn as_listed(&self, kept: model::DeviceType) -> DeviceType {
-        DeviceType {
-            id: kept.id,
-            name: kept.name,
-            description: None,
-            payload: kept.payload,
-            keep_alive_s: kept.keep_alive_s,
-            downlink: kept.downlink,
-            downlink_data: None,
         }
     }
 
@@ -188,6 +190,18 @@ fn root_missing(error: Error) -> Error {
             asked: format!("{asked}: is `url` the address of a Sigfox API, and of this version? The list is"),
         },
         other => other,
+    }
+}
+
+fn as_listed(kept: model::DeviceType) -> DeviceType {
+    DeviceType {
+        id: kept.id,
+        name: kept.name,
+        description: None,
+        payload: kept.payload,
+        keep_alive_s: kept.keep_alive_s,
+        downlink: kept.downlink,
+        downlink_data: None,
     }
 }
 

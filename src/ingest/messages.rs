@@ -2,8 +2,12 @@
 //! A sweep is recorded when it is whole, together with the cursor that says so.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
+use super::backoff::Backoff;
 use super::health::{Failure, Job, Outcome};
 use super::inventory::blocking;
 use super::source::{Room, Scope};
@@ -16,8 +20,16 @@ use crate::model::{DeviceId, Timestamp, UplinkId};
 /// What the Sigfox cloud keeps at least (contract option `messageHistory` 0); what lies further back may be gone.
 const HISTORY: Duration = Duration::from_secs(3 * 86_400);
 
-/// So many device types may fail one after the other before the cloud itself is held to be down.
+/// Where so many device types fail and none has answered, the cloud itself is held to be down.
 const FAILING_TYPES: usize = 3;
+
+/// A device type that fails, with its own patience.
+#[derive(Debug)]
+pub(super) struct Failing {
+    backoff: Backoff,
+    until: Instant,
+    error: Error,
+}
 
 /// What messages are asked for.
 enum Of<'a> {
@@ -33,22 +45,9 @@ impl Room {
             return self.sweep(Job::Messages, &Of::Device(device), span, None).await;
         }
         let now = clock::now();
-        let mut oldest_gap: Option<Timestamp> = None;
-        let outcome = self
-            .each_type(Job::Messages, async |listed| {
-                let cursor = self.store.cursor(self.name(), &listed.id)?;
-                let outcome = self
-                    .sweep(Job::Messages, &Of::Type(listed), self.span(cursor, scope), Some(&listed.id))
-                    .await;
-                if let (Some(cursor), Ok(_)) = (cursor, &outcome) {
-                    if now.since(cursor) > HISTORY {
-                        oldest_gap = Some(oldest_gap.map_or(cursor, |gap| gap.min(cursor)));
-                    }
-                }
-                outcome
-            })
-            .await;
-        if let Some(from) = oldest_gap {
+        let mut gap = None;
+        let outcome = self.each_type(Job::Messages, scope, &mut gap).await;
+        if let Some(from) = gap {
             let to = now.minus(HISTORY);
             let detail = serde_json::json!({ "source": self.name(), "from": from, "to": to });
             tracing::warn!(source = %self.name(), %from, %to, "messages between may be gone from the cloud");
@@ -59,11 +58,28 @@ impl Room {
 
     /// Looks through the whole backfill window again for what came later than the overlap reaches.
     pub(super) async fn resync(&self) -> Outcome {
-        let span = Span { from: clock::now().minus(self.config.backfill), to: None };
-        self.each_type(Job::Resync, async |listed| {
-            self.sweep(Job::Resync, &Of::Type(listed), span, None).await
-        })
-        .await
+        let scope = Scope { device: None, from: Some(clock::now().minus(self.config.backfill)) };
+        self.each_type(Job::Resync, scope, &mut None).await
+    }
+
+    /// Asks one device type what is new; the oldest time since when something may be gone goes into `gap`.
+    async fn ask_type(
+        &self,
+        job: Job,
+        listed: &DeviceType,
+        scope: Scope,
+        gap: &mut Option<Timestamp>,
+    ) -> Outcome {
+        let cursor = self.store.cursor(self.name(), &listed.id)?;
+        let now = clock::now();
+        let span = self.span(cursor, scope);
+        // A look further back says nothing about what was read since.
+        let moves = (job == Job::Messages).then_some(listed.id.as_str());
+        let odd = self.sweep(job, &Of::Type(listed), span, moves).await?;
+        if let Some(cursor) = cursor.filter(|cursor| moves.is_some() && now.since(*cursor) > HISTORY) {
+            *gap = Some(gap.map_or(cursor, |gap| gap.min(cursor)));
+        }
+        Ok(odd)
     }
 
     fn span(&self, cursor: Option<Timestamp>, scope: Scope) -> Span {
@@ -73,30 +89,66 @@ impl Room {
         }
     }
 
-    /// Does the same for every device type; one that fails costs only itself, unless the cloud as a whole fails.
-    async fn each_type(&self, job: Job, mut sweep: impl AsyncFnMut(&DeviceType) -> Outcome) -> Outcome {
+    /// Asks every device type; one that fails costs only itself, unless the cloud as a whole fails.
+    async fn each_type(&self, job: Job, scope: Scope, gap: &mut Option<Timestamp>) -> Outcome {
         let types = self.types.borrow().clone().unwrap_or_default();
-        let (mut odd, mut failed, mut in_a_row) = (None, 0_usize, 0_usize);
+        let mut odd = None;
+        let (mut answered, mut failed_in_a_row, mut last) = (false, 0_usize, None);
         for listed in &types {
-            match sweep(listed).await {
+            let outcome = match self.still_failing(&listed.id) {
+                Some(error) => Err(Failure::Cloud(error)),
+                None => self.ask_type(job, listed, scope, gap).await,
+            };
+            let error = match outcome {
                 Ok(its) => {
                     odd = odd.or(its);
-                    in_a_row = 0;
+                    (answered, failed_in_a_row) = (true, 0);
+                    self.failing().remove(&listed.id);
+                    continue;
                 }
-                Err(Failure::Cloud(error)) => {
-                    failed += 1;
-                    in_a_row += 1;
-                    let hopeless = error.concerns_all() || in_a_row >= FAILING_TYPES || failed == types.len();
-                    if hopeless {
-                        return Err(error.into());
-                    }
-                    tracing::debug!(source = %self.name(), device_type = listed.id, ?job, %error, "a device type fails");
-                    odd = Some(error.to_string());
-                }
+                Err(Failure::Cloud(error)) => error,
                 Err(failure) => return Err(failure),
+            };
+            failed_in_a_row += 1;
+            if error.concerns_all() || (!answered && failed_in_a_row >= FAILING_TYPES) {
+                return Err(error.into());
             }
+            tracing::debug!(source = %self.name(), device_type = listed.id, ?job, %error, "a device type fails");
+            self.leave_alone(&listed.id, &error);
+            odd = odd.or(Some(error.to_string()));
+            last = Some(error);
         }
-        Ok(odd)
+        match last {
+            // Nothing answered: the source fails as a whole, and its own back-off is enough.
+            Some(error) if !answered => {
+                self.failing().clear();
+                Err(error.into())
+            }
+            _ => Ok(odd),
+        }
+    }
+
+    /// The error of a device type that failed a short while ago and is not to be asked yet.
+    fn still_failing(&self, device_type: &str) -> Option<Error> {
+        let failing = self.failing();
+        failing.get(device_type).filter(|it| Instant::now() < it.until).map(|it| it.error.clone())
+    }
+
+    fn leave_alone(&self, device_type: &str, error: &Error) {
+        let mut failing = self.failing();
+        let entry = failing.entry(device_type.to_owned()).or_insert_with(|| Failing {
+            backoff: Backoff::default(),
+            until: Instant::now(),
+            error: error.clone(),
+        });
+        if entry.until <= Instant::now() {
+            entry.until = Instant::now() + entry.backoff.after(error);
+            entry.error = error.clone();
+        }
+    }
+
+    fn failing(&self) -> MutexGuard<'_, HashMap<String, Failing>> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks for the messages of a span and records them, oldest first if they come in several sweeps.

@@ -1,7 +1,7 @@
 //! One source as a task: its jobs run side by side, each on its own schedule and with its own patience, none
 //! ever twice at once. What the jobs do stands in their own files.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
 use super::health::{Failure, Health, Job, Outcome};
+use super::inventory::Inventory;
+use super::messages::Failing;
 use super::schedule::{Clockwork, Ticker};
 use super::{SourceState, StatusBoard};
 use crate::clock;
@@ -44,8 +46,10 @@ pub(super) struct Room {
     health: Mutex<Health>,
     /// The device types that are polled; none until they are known.
     pub(super) types: watch::Sender<Option<Vec<DeviceType>>>,
-    /// Held while an inventory is taken; holds when the last one was.
-    pub(super) inventory: tokio::sync::Mutex<Option<Timestamp>>,
+    /// Held while an inventory is taken.
+    pub(super) inventory: tokio::sync::Mutex<Inventory>,
+    /// Device types that fail, by their ids.
+    pub(super) failing: Mutex<HashMap<String, Failing>>,
     /// Rows that were reported as unreadable, so that each is reported once.
     reported: Mutex<HashSet<String>>,
 }
@@ -105,7 +109,8 @@ impl Source {
             board,
             health: Mutex::default(),
             types: watch::Sender::new(None),
-            inventory: tokio::sync::Mutex::new(None),
+            inventory: tokio::sync::Mutex::default(),
+            failing: Mutex::default(),
             reported: Mutex::default(),
         };
         Ok(Self { room, nudge: Nudge::default() })

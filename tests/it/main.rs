@@ -6,3 +6,4 @@ mod support;
 mod cloud;
 mod cloud_mock;
 mod house;
+mod ingest;

@@ -1,0 +1,367 @@
+//! A source against a scripted cloud and a real store: what is new arrives once, and nothing that a cloud does
+//! ends the polling.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde_json::json;
+use sigfox2mqtt::config::{self, DownlinkVia, Filter, Schedule, SigfoxApi, SourceKind};
+use sigfox2mqtt::ingest::{Nudge, Source, SourceState, SourceStatus, StatusBoard};
+use sigfox2mqtt::model::{Event, SourceName, Timestamp};
+use sigfox2mqtt::store::{Options, Store, UplinkQuery};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::cloud_mock::{Fault, MockCloud, World, message};
+use crate::support::eventually;
+
+const TYPE: &str = "5f0000000000000000000001";
+const OTHER_TYPE: &str = "5f0000000000000000000002";
+
+/// A source that polls twenty times a second into a store of its own.
+struct Rig {
+    cloud: MockCloud,
+    store: Store,
+    board: StatusBoard,
+    nudge: Nudge,
+    stop: CancellationToken,
+    task: JoinHandle<anyhow::Result<()>>,
+    _folder: TempDir,
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Rig {
+    async fn start(world: World) -> Self {
+        Self::start_with(world, |_| {}).await
+    }
+
+    async fn start_with(world: World, change: impl FnOnce(&mut config::Source)) -> Self {
+        let cloud = MockCloud::start(world).await;
+        let folder = tempfile::tempdir().unwrap();
+        let options =
+            Options { dir: folder.path().to_owned(), cache: 8 << 20, flush: Duration::from_secs(5) };
+        let (store, _syncer) = Store::open(options).unwrap();
+        let board = StatusBoard::new([name()]);
+        let mut config = config(&cloud);
+        change(&mut config);
+        let source = Source::new(config, store.clone(), board.clone()).unwrap();
+        let (nudge, stop) = (source.nudge(), CancellationToken::new());
+        #[expect(clippy::disallowed_methods, reason = "the rig owns and ends it")]
+        let task = tokio::spawn(source.run(stop.clone()));
+        Self { cloud, store, board, nudge, stop, task, _folder: folder }
+    }
+
+    fn status(&self) -> SourceStatus {
+        self.board.all().remove(&name()).unwrap()
+    }
+
+    fn sequence_numbers(&self) -> Vec<u16> {
+        let uplinks = self.store.uplinks(&UplinkQuery::default()).unwrap();
+        uplinks.iter().map(|uplink| uplink.seq.unwrap()).collect()
+    }
+
+    /// The outbox, uplinks as their sequence numbers and everything else by its kind.
+    fn outbox(&self) -> Vec<String> {
+        let entries = self.store.outbox_head(&std::collections::BTreeSet::new(), 10_000).unwrap();
+        let printed = entries.into_iter().map(|entry| match entry.event {
+            Event::Uplink(uplink) => format!("uplink {}", uplink.seq.unwrap()),
+            Event::Location { uplink, .. } => format!("location {}", uplink.is_some()),
+            Event::Bridge { kind, .. } => kind,
+            other => format!("{other:?}"),
+        });
+        printed.collect()
+    }
+
+    async fn has(&self, count: usize) {
+        eventually("uplinks in the store", || self.sequence_numbers().len() >= count).await;
+    }
+
+    async fn is(&self, state: SourceState) {
+        eventually("a state of the source", || self.status().state == state).await;
+    }
+
+    async fn end(mut self) {
+        self.stop.cancel();
+        (&mut self.task).await.unwrap().unwrap();
+    }
+}
+
+fn name() -> SourceName {
+    "factory".parse().unwrap()
+}
+
+fn config(cloud: &MockCloud) -> config::Source {
+    let (poll, daily) =
+        (Schedule::Every(Duration::from_millis(50)), Schedule::Every(Duration::from_secs(86_400)));
+    config::Source {
+        name: name(),
+        kind: SourceKind::Sigfox {
+            api: SigfoxApi::V2,
+            login: "login".to_owned(),
+            password: SecretString::from("secret"),
+        },
+        url: cloud.url().parse().unwrap(),
+        insecure: false,
+        ca_file: None,
+        poll,
+        locations: daily.clone(),
+        inventory: daily.clone(),
+        resync: daily,
+        backfill: Duration::from_secs(3 * 86_400),
+        overlap: Duration::from_secs(900),
+        filter: Filter { device_types: vec!["*".to_owned()], ..Filter::default() },
+        rate: (10_000, Duration::from_secs(1)),
+        downlink: DownlinkVia::None,
+        direct_group: false,
+        callback_token: None,
+        callback_batch: None,
+    }
+}
+
+fn now_ms() -> i64 {
+    sigfox2mqtt::clock::now().as_millis()
+}
+
+/// One device type with three devices and so many messages, a second apart, the newest a minute old.
+fn world(count: u16) -> World {
+    let start = now_ms() - 60_000 - i64::from(count) * 1000;
+    let messages = (0..count)
+        .map(|n| message(["1A2B", "1A2C", "1A2D"][usize::from(n % 3)], start + i64::from(n) * 1000, n, "00"));
+    World {
+        types: vec![json!({ "id": TYPE, "name": "tank", "payloadType": 2, "keepAlive": 3600 })],
+        devices: ["1A2B", "1A2C", "1A2D"]
+            .iter()
+            .map(|id| json!({ "id": id, "name": id, "deviceType": { "id": TYPE }, "state": 0 }))
+            .collect(),
+        messages: [(TYPE.to_owned(), messages.collect())].into(),
+        ..World::default()
+    }
+}
+
+fn add(rig: &Rig, device: &str, seq: u16) {
+    rig.cloud.change(|world| {
+        world.messages.get_mut(TYPE).unwrap().push(message(device, now_ms(), seq, "0102"));
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_pages_arrive_once_each_oldest_first_and_then_what_is_new() {
+    let rig = Rig::start(world(250)).await;
+    rig.has(250).await;
+    let uplinks: Vec<String> = rig.outbox().into_iter().filter(|event| event.starts_with("uplink")).collect();
+    assert_eq!(uplinks, (0..250).map(|n| format!("uplink {n}")).collect::<Vec<_>>());
+
+    add(&rig, "1A2B", 1000);
+    rig.has(251).await;
+    rig.is(SourceState::Ok).await;
+    let status = rig.status();
+    assert!(status.last_success.is_some() && status.next_poll.is_some() && status.requests > 4, "{status:?}");
+    assert!(status.lag_s.is_some_and(|lag| lag < 30.0), "{status:?}");
+    assert_eq!(status.error, None);
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poll_with_nothing_new_is_one_request_a_device_type() {
+    let rig = Rig::start(world(3)).await;
+    rig.has(3).await;
+    let before = rig.cloud.count("");
+    let polls = rig.cloud.count("/messages");
+    eventually("more polls", || rig.cloud.count("/messages") >= polls + 10).await;
+    let (all, polls) = (rig.cloud.count("") - before, rig.cloud.count("/messages") - polls);
+    assert!(all <= polls + 1, "{all} requests for {polls} polls");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn history_is_a_replay_and_a_fresh_message_is_not() {
+    let mut world = world(1);
+    let old = message("1A2B", now_ms() - 7_200_000, 7, "00");
+    world.messages.get_mut(TYPE).unwrap().push(old);
+    let rig = Rig::start(world).await;
+    rig.has(2).await;
+    let uplinks = rig.store.uplinks(&UplinkQuery::default()).unwrap();
+    let replays: Vec<_> = uplinks.iter().map(|uplink| (uplink.seq, uplink.replay)).collect();
+    assert_eq!(replays, [(Some(7), true), (Some(0), false)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_cost_a_poll_each_and_nothing_is_lost() {
+    for (fault, state) in [
+        (Fault::Status(500), SourceState::Down),
+        (Fault::Dropped, SourceState::Down),
+        (Fault::Html, SourceState::Degraded),
+        (Fault::Truncated, SourceState::Degraded),
+        (Fault::Huge, SourceState::Degraded),
+        (Fault::RetryAfter(1), SourceState::RateLimited),
+    ] {
+        let mut world = world(3);
+        world.faults = vec![("/messages", fault.clone())];
+        let rig = Rig::start(world).await;
+        rig.is(state).await;
+        assert!(rig.status().error.is_some(), "{fault:?}");
+        rig.has(3).await;
+        rig.is(SourceState::Ok).await;
+        assert_eq!(rig.status().error, None, "{fault:?}");
+        assert_eq!(rig.sequence_numbers(), [0, 1, 2], "{fault:?}");
+        let told = rig.outbox().iter().filter(|event| *event == "source_state").count();
+        assert!(told >= 2, "{fault:?}: {:?}", rig.outbox());
+        rig.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fault_in_the_middle_of_a_sweep_is_waited_out_and_the_sweep_goes_on() {
+    let mut world = world(250);
+    world.faults = vec![("/device-types", Fault::Status(503))];
+    let rig = Rig::start(world).await;
+    rig.has(250).await;
+    rig.cloud.change(|world| {
+        let more = (0..250).map(|n| message("1A2B", now_ms() - i64::from(n), 1000 + n, "00"));
+        world.messages.get_mut(TYPE).unwrap().extend(more);
+        world.faults = vec![("never", Fault::Html), ("/messages", Fault::RetryAfter(1))];
+    });
+    rig.has(500).await;
+    rig.is(SourceState::Ok).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_loop_of_pages_brings_its_messages_and_leaves_the_cursor_where_it_was() {
+    let mut world = world(50);
+    world.faults = vec![("/messages", Fault::Loop); 100_000];
+    let rig = Rig::start(world).await;
+    rig.has(50).await;
+    rig.is(SourceState::Degraded).await;
+    assert!(rig.status().error.is_some_and(|error| error.contains("circle")));
+    assert_eq!(rig.store.cursor(&name(), TYPE).unwrap(), None);
+    rig.cloud.change(|world| world.faults.clear());
+    rig.is(SourceState::Ok).await;
+    assert!(rig.store.cursor(&name(), TYPE).unwrap().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_bad_row_is_reported_once_and_the_good_ones_arrive() {
+    let mut world = world(3);
+    let bad = json!({ "device": { "id": "1A2B" }, "time": now_ms() - 1000, "data": "hello" });
+    world.messages.get_mut(TYPE).unwrap().push(bad);
+    let rig = Rig::start(world).await;
+    rig.has(3).await;
+    rig.is(SourceState::Degraded).await;
+    assert!(rig.status().error.is_some_and(|error| error.contains("`hello` is not hexadecimal")));
+    let polls = rig.cloud.count("/messages");
+    eventually("more polls", || rig.cloud.count("/messages") >= polls + 5).await;
+    assert_eq!(rig.outbox().iter().filter(|event| *event == "row_skipped").count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_type_that_may_not_be_read_costs_only_itself() {
+    let mut world = world(3);
+    world.types.insert(0, json!({ "id": OTHER_TYPE, "name": "secret" }));
+    world.faults = vec![(concat!("/device-types/", "5f0000000000000000000002"), Fault::Status(403)); 1000];
+    let rig = Rig::start(world).await;
+    rig.has(3).await;
+    rig.is(SourceState::Degraded).await;
+    assert!(rig.status().error.is_some_and(|error| error.contains(OTHER_TYPE)));
+    add(&rig, "1A2B", 1000);
+    rig.has(4).await;
+    assert_eq!(rig.cloud.count(&format!("/device-types/{OTHER_TYPE}")), 1, "it is left alone for a while");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_credentials_are_told_and_a_nudge_tries_again_at_once() {
+    let mut world = world(3);
+    world.faults = vec![("/messages", Fault::Status(401))];
+    let rig = Rig::start(world).await;
+    rig.is(SourceState::AuthFailed).await;
+    assert!(rig.status().error.is_some_and(|error| error.contains("login and password")));
+    rig.nudge.poll_now(sigfox2mqtt::ingest::Scope::default());
+    rig.has(3).await;
+    rig.is(SourceState::Ok).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nudge_from_a_time_reads_again_from_there() {
+    let rig = Rig::start_with(world(3), |config| config.backfill = Duration::from_secs(600)).await;
+    rig.has(3).await;
+    let old = now_ms() - 86_400_000;
+    rig.cloud.change(|world| world.messages.get_mut(TYPE).unwrap().push(message("1A2B", old, 99, "00")));
+    let from = Timestamp::from_millis(old - 1000);
+    rig.nudge.poll_now(sigfox2mqtt::ingest::Scope { device: None, from });
+    rig.has(4).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_device_is_known_with_its_type_before_its_first_message_is() {
+    let rig = Rig::start(world(3)).await;
+    rig.has(3).await;
+    add(&rig, "BEEF", 500);
+    rig.has(4).await;
+    let device = rig.store.device("BEEF".parse().unwrap()).unwrap().unwrap();
+    assert_eq!(device.device_type.as_deref(), Some(TYPE));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn devices_and_types_that_are_not_wanted_are_left_out() {
+    let mut world = world(3);
+    world.types.push(json!({ "id": OTHER_TYPE, "name": "other" }));
+    let rig = Rig::start_with(world, |config| {
+        config.filter = Filter {
+            device_types: vec!["tank".to_owned()],
+            devices: vec![],
+            except_devices: vec!["1A2C".to_owned()],
+        };
+    })
+    .await;
+    rig.has(2).await;
+    add(&rig, "1A2B", 77);
+    rig.has(3).await;
+    assert_eq!(rig.sequence_numbers(), [0, 2, 77]);
+    assert_eq!(rig.cloud.count(OTHER_TYPE), 0);
+    assert_eq!(rig.store.devices().unwrap().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_location_that_comes_late_is_told_once_and_the_message_not_again() {
+    let rig = Rig::start_with(world(1), |config| {
+        config.locations = Schedule::Every(Duration::from_millis(50));
+    })
+    .await;
+    rig.has(1).await;
+    let time = rig.store.uplinks(&UplinkQuery::default()).unwrap()[0].time.as_millis();
+    let place = |time: i64, lat: f64| json!({ "time": time, "valid": true, "lat": lat, "lng": 2.5, "radius": 400, "source": 2 });
+    rig.cloud.change(|world| {
+        let positions =
+            vec![place(time, 48.1), place(time - 600_000, 48.2), json!({ "time": time, "valid": false })];
+        world.locations.insert("1A2B".to_owned(), positions);
+    });
+    eventually("locations", || {
+        rig.outbox().iter().filter(|event| event.starts_with("location")).count() == 2
+    })
+    .await;
+    let reads = rig.cloud.count("/locations");
+    eventually("more reads", || rig.cloud.count("/locations") >= reads + 5).await;
+    let outbox = rig.outbox();
+    assert_eq!(outbox.iter().filter(|event| *event == "location true").count(), 1, "{outbox:?}");
+    assert_eq!(outbox.iter().filter(|event| *event == "location false").count(), 1, "{outbox:?}");
+    assert_eq!(outbox.iter().filter(|event| event.starts_with("uplink")).count(), 1, "{outbox:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backfill_larger_than_memory_comes_in_pieces_oldest_first() {
+    let count = 12_500_u32;
+    let start = now_ms() - 60_000 - i64::from(count) * 1000;
+    let mut world = world(0);
+    let messages = (0..count)
+        .map(|n| message("1A2B", start + i64::from(n) * 1000, u16::try_from(n % 4096).unwrap(), "00"));
+    world.messages.insert(TYPE.to_owned(), messages.collect());
+    let rig = Rig::start(world).await;
+    rig.has(usize::try_from(count).unwrap()).await;
+    let uplinks = rig.store.uplinks(&UplinkQuery::default()).unwrap();
+    assert!(uplinks.windows(2).all(|pair| pair[0].time < pair[1].time));
+    rig.is(SourceState::Ok).await;
+}
