@@ -161,42 +161,48 @@ fn fail(fault: &Fault, page: Option<Value>, path: &str, address: SocketAddr) -> 
 fn page(world: &World, path: &str, query: &HashMap<String, String>, address: SocketAddr) -> Option<Value> {
     let number = |key: &str| query.get(key).and_then(|text| text.parse::<i64>().ok());
     let parts: Vec<&str> = path.trim_start_matches("/v2/").split('/').collect();
-    let mut rows: Vec<Value> = match parts.as_slice() {
-        ["device-types"] => world.types.clone(),
+    let limit = usize::try_from(number("limit").unwrap_or(100)).unwrap().min(100);
+    let timed: Vec<&Value> = match parts.as_slice() {
+        ["device-types", id, "messages"] => world.messages.get(*id).into_iter().flatten().collect(),
+        ["devices", id, "locations"] => world.locations.get(*id)?.iter().collect(),
+        ["devices", id, "messages"] => {
+            world.messages.values().flatten().filter(|row| row["device"]["id"] == **id).collect()
+        }
+        ["device-types"] => return Some(listed(world.types.iter(), query, limit, path, address)),
         ["devices"] => {
             let wanted = query.get("deviceTypeId");
             let of_type = |device: &&Value| wanted.is_none_or(|id| device["deviceType"]["id"] == **id);
-            world.devices.iter().filter(of_type).cloned().collect()
-        }
-        ["device-types", id, "messages"] => world.messages.get(*id).cloned().unwrap_or_default(),
-        ["devices", id, "locations"] => world.locations.get(*id)?.clone(),
-        ["devices", id, "messages"] => {
-            world.messages.values().flatten().filter(|row| row["device"]["id"] == **id).cloned().collect()
+            return Some(listed(world.devices.iter().filter(of_type), query, limit, path, address));
         }
         _ => return None,
     };
-    let limit = usize::try_from(number("limit").unwrap_or(100)).unwrap().min(100);
-    let timed = matches!(parts.last(), Some(&("messages" | "locations")));
-    if timed {
-        let (since, before) = (number("since").unwrap_or(0), number("before").unwrap_or(i64::MAX));
-        rows.retain(|row| row["time"].as_i64().is_none_or(|time| since <= time && time < before));
-        rows.sort_by_key(|row| std::cmp::Reverse(row["time"].as_i64()));
-        let more = rows.len() > limit;
-        rows.truncate(limit);
-        let last = rows.last().and_then(|row| row["time"].as_i64());
-        let next = last
-            .filter(|_| more)
-            .map(|last| format!("http://{address}{path}?limit={limit}&since={since}&before={last}"));
-        return Some(
-            json!({ "data": rows, "paging": next.map_or(json!({}), |next| json!({ "next": next })) }),
-        );
-    }
-    let offset = usize::try_from(number("offset").unwrap_or(0)).unwrap();
-    let more = rows.len() > offset + limit;
-    let rows: Vec<Value> = rows.into_iter().skip(offset).take(limit).collect();
+    let (since, before) = (number("since").unwrap_or(0), number("before").unwrap_or(i64::MAX));
+    let within = |row: &&Value| row["time"].as_i64().is_none_or(|time| since <= time && time < before);
+    let mut rows: Vec<&Value> = timed.into_iter().filter(within).collect();
+    rows.sort_by_key(|row| std::cmp::Reverse(row["time"].as_i64()));
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let last = rows.last().and_then(|row| row["time"].as_i64());
+    let next = last
+        .filter(|_| more)
+        .map(|last| format!("http://{address}{path}?limit={limit}&since={since}&before={last}"));
+    Some(json!({ "data": rows, "paging": next.map_or(json!({}), |next| json!({ "next": next })) }))
+}
+
+fn listed<'a>(
+    rows: impl Iterator<Item = &'a Value>,
+    query: &HashMap<String, String>,
+    limit: usize,
+    path: &str,
+    address: SocketAddr,
+) -> Value {
+    let offset: usize = query.get("offset").map_or(0, |text| text.parse().unwrap());
+    let mut rows: Vec<&Value> = rows.skip(offset).collect();
+    let more = rows.len() > limit;
+    rows.truncate(limit);
     let of_type = query.get("deviceTypeId").map(|id| format!("&deviceTypeId={id}")).unwrap_or_default();
     let next = format!("http://{address}{path}?limit={limit}{of_type}&offset={}", offset + limit);
-    Some(json!({ "data": rows, "paging": if more { json!({ "next": next }) } else { json!({}) } }))
+    json!({ "data": rows, "paging": if more { json!({ "next": next }) } else { json!({}) } })
 }
 
 fn json_answer(status: StatusCode, body: &Value) -> Response<Body> {
