@@ -201,6 +201,13 @@ impl Link {
         Ok(())
     }
 
+    /// Whether one more publish would be taken by the connection `epoch`.
+    #[must_use]
+    pub fn has_room(&self, epoch: Epoch) -> bool {
+        let state = self.shared.lock();
+        epoch == Epoch(state.epoch) && state.online.is_some() && state.window.has_room()
+    }
+
     /// Nothing more will be published: the connection ends as soon as it may.
     pub fn close(&self) {
         self.shared.lock().closing = true;

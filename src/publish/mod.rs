@@ -1,1 +1,20 @@
-//! Being built.
+//! From the outbox to the broker: what is published, in which words, and when it counts as published.
+//!
+//! Owns every document of the contract and the task that sends them. It reads the store and is told of changes
+//! by it; it must not know clouds or HTTP, nor what a packet is.
+
+pub mod document;
+mod flight;
+mod ledger;
+mod name;
+mod note;
+mod outbox;
+mod publisher;
+mod render;
+mod reply;
+mod retained;
+mod state;
+
+pub use name::Name;
+pub use publisher::{Parts, Publisher};
+pub use reply::{Replies, Reply, ReplyQueue, replies};

@@ -1,0 +1,163 @@
+//! What becomes of downlinks (`downlink`, `downlink/item/<item>`, `event/downlink`).
+
+use serde::Serialize;
+
+use super::VERSION;
+use crate::model::{DeviceId, Downlink, DownlinkPayload, DownlinkState, Evidence, ItemId, Timestamp};
+
+/// A downlink as it is, or as it was right after a transition.
+#[derive(Debug, Serialize)]
+pub struct DownlinkItem<'a> {
+    v: u8,
+    id: &'a ItemId,
+    device: DeviceId,
+    state: DownlinkState,
+    #[serde(rename = "final")]
+    is_final: bool,
+    evidence: Option<Evidence>,
+    data: Option<DownlinkPayload>,
+    created: Timestamp,
+    updated: Timestamp,
+    expires: Timestamp,
+    via: Option<&'a str>,
+    reason: Option<&'a str>,
+    history: &'a [(DownlinkState, Timestamp)],
+    uplink: Option<String>,
+    transaction: Option<&'a str>,
+}
+
+impl<'a> From<&'a Downlink> for DownlinkItem<'a> {
+    fn from(item: &'a Downlink) -> Self {
+        Self {
+            v: VERSION,
+            id: &item.id,
+            device: item.device,
+            state: item.state,
+            is_final: item.is_final(),
+            evidence: item.evidence,
+            data: item.data,
+            created: item.created,
+            updated: item.updated,
+            expires: item.expires,
+            via: item.via.as_deref(),
+            reason: item.reason.as_deref(),
+            history: &item.history,
+            uplink: item.uplink.map(|uplink| uplink.to_string()),
+            transaction: item.transaction.as_deref(),
+        }
+    }
+}
+
+/// A device's queue at a glance.
+#[derive(Debug, Serialize)]
+pub struct DownlinkSummary<'a> {
+    /// Version of the document.
+    pub v: u8,
+    /// Whose queue it is.
+    pub device: DeviceId,
+    /// `callback`, `direct`, `soracom` or `none`.
+    pub mode: &'static str,
+    /// The best evidence of delivery that can be had.
+    pub evidence: Option<Evidence>,
+    /// How much of today's allowance is used.
+    pub quota: Quota,
+    /// When the device may next ask for one, as far as its habit tells.
+    pub next_opportunity: Option<Timestamp>,
+    /// What waits or is with the cloud, in order.
+    pub queue: Vec<QueueRow<'a>>,
+    /// The item that changed last.
+    pub last: Option<QueueRow<'a>>,
+}
+
+/// Downlinks of a UTC day.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Quota {
+    /// Given to the cloud today.
+    pub used: u32,
+    /// The most a day.
+    pub limit: u32,
+}
+
+/// An item in the summary.
+#[derive(Debug, Serialize)]
+pub struct QueueRow<'a> {
+    id: &'a ItemId,
+    state: DownlinkState,
+    data: Option<DownlinkPayload>,
+    updated: Timestamp,
+    expires: Timestamp,
+    reason: Option<&'a str>,
+}
+
+impl<'a> From<&'a Downlink> for QueueRow<'a> {
+    fn from(item: &'a Downlink) -> Self {
+        Self {
+            id: &item.id,
+            state: item.state,
+            data: item.data,
+            updated: item.updated,
+            expires: item.expires,
+            reason: item.reason.as_deref(),
+        }
+    }
+}
+
+impl Quota {
+    /// What these items have used of the day in which `now` lies.
+    #[must_use]
+    pub fn of(items: &[Downlink], limit: u32, now: Timestamp) -> Self {
+        let day = |time: Timestamp| time.as_seconds().div_euclid(86_400);
+        let given = |item: &&Downlink| {
+            item.history.iter().any(|(state, time)| {
+                (state.is_in_flight() || *state == DownlinkState::Sent) && day(*time) == day(now)
+            })
+        };
+        Self { used: u32::try_from(items.iter().filter(given).count()).unwrap_or(u32::MAX), limit }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::publish::document::print;
+
+    #[test]
+    fn the_document_is_the_one_of_the_contract() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let item = Downlink {
+            id: "set-7".parse().unwrap(),
+            device: "1A2B3C".parse().unwrap(),
+            data: "0123456789abcdef".parse().ok(),
+            state: DownlinkState::Armed,
+            evidence: None,
+            created: at("2026-09-09T22:00:00Z"),
+            updated: at("2026-09-09T23:00:00Z"),
+            expires: at("2026-09-11T22:00:00Z"),
+            not_before: None,
+            coalesce: None,
+            via: Some("callback".to_owned()),
+            reason: None,
+            history: vec![
+                (DownlinkState::Queued, at("2026-09-09T22:00:00Z")),
+                (DownlinkState::Armed, at("2026-09-09T23:00:00Z")),
+            ],
+            uplink: "1A2B3C-1789000000-251".parse().ok(),
+            transaction: None,
+            awaits_device_ack: false,
+        };
+        assert_eq!(
+            std::str::from_utf8(&print(&DownlinkItem::from(&item))).unwrap(),
+            concat!(
+                r#"{"v":1,"id":"set-7","device":"1A2B3C","state":"armed","final":false,"evidence":null,"#,
+                r#""data":"0123456789abcdef","created":"2026-09-09T22:00:00.000Z","#,
+                r#""updated":"2026-09-09T23:00:00.000Z","expires":"2026-09-11T22:00:00.000Z","#,
+                r#""via":"callback","reason":null,"#,
+                r#""history":[["queued","2026-09-09T22:00:00.000Z"],["armed","2026-09-09T23:00:00.000Z"]],"#,
+                r#""uplink":"1A2B3C-1789000000-251","transaction":null}"#
+            )
+        );
+        for (now, used) in [("2026-09-09T23:59:59Z", 1), ("2026-09-10T00:00:00Z", 0)] {
+            assert_eq!(Quota::of(std::slice::from_ref(&item), 4, at(now)).used, used, "{now}");
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! The documents of the contract, as values that print themselves: key order, nulls and spelling are theirs.
+//!
+//! Nothing in here reads the store, a clock or the configuration.
+
+mod bridge;
+mod device;
+mod downlink;
+mod location;
+mod uplink;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+pub use bridge::{
+    BridgeEvent, BridgeInfo, BridgeState, DeviceIndex, DeviceIndexRow, SourceDocument, SourceRow,
+};
+pub use device::{DeviceInfo, DownlinkCapability, FieldRow, ServiceEvent, TypeRow};
+pub use downlink::{DownlinkItem, DownlinkSummary, QueueRow, Quota};
+pub use location::{LocationDocument, Place};
+pub use uplink::UplinkDocument;
+
+/// Version of every document (`"v"`).
+pub const VERSION: u8 = 1;
+
+/// The document as it is published.
+#[must_use]
+pub fn print(document: &impl Serialize) -> Bytes {
+    // Documents have only text keys and no failing parts, so this cannot fail; an empty payload would clear the
+    // topic, hence the empty object.
+    serde_json::to_vec(document).map_or(Bytes::from_static(b"{}"), Bytes::from)
+}

@@ -1,0 +1,126 @@
+//! The uplink document (`event/up`, `state`).
+
+use serde::Serialize;
+
+use super::{Place, VERSION};
+use crate::model::{DeviceId, Fields, LinkQuality, Payload, SourceName, Timestamp, Uplink};
+
+/// One uplink, or a device's state: the newest uplink with the fields of all uplinks merged over time.
+#[derive(Debug, Serialize)]
+pub struct UplinkDocument<'a> {
+    v: u8,
+    id: String,
+    device: DeviceId,
+    name: &'a str,
+    source: &'a SourceName,
+    time: Timestamp,
+    received: Timestamp,
+    replay: bool,
+    seq: Option<u16>,
+    data: &'a Payload,
+    fields: &'a Fields,
+    decoder: Option<&'a str>,
+    errors: &'a [String],
+    lqi: Option<LinkQuality>,
+    rssi: Option<f32>,
+    snr: Option<f32>,
+    stations: Option<u16>,
+    ack: Option<bool>,
+    location: Option<Place>,
+}
+
+impl<'a> UplinkDocument<'a> {
+    /// The document of an uplink as its device is called and decoded.
+    #[must_use]
+    pub fn new(
+        uplink: &'a Uplink,
+        name: &'a str,
+        decoder: Option<&'a str>,
+        fields: &'a Fields,
+        errors: &'a [String],
+        location: Option<Place>,
+    ) -> Self {
+        Self {
+            v: VERSION,
+            id: uplink.id().to_string(),
+            device: uplink.device,
+            name,
+            source: &uplink.source,
+            time: uplink.time,
+            received: uplink.received,
+            replay: uplink.replay,
+            seq: uplink.seq,
+            data: &uplink.payload,
+            fields,
+            decoder,
+            errors,
+            lqi: uplink.link_quality,
+            rssi: uplink.rssi.filter(|rssi| rssi.is_finite()),
+            snr: uplink.snr.filter(|snr| snr.is_finite()),
+            stations: uplink.stations,
+            ack: uplink.ack,
+            location,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::publish::document::print;
+
+    #[test]
+    fn the_document_is_the_one_of_the_contract() {
+        let uplink = Uplink {
+            device: "1A2B3C".parse().unwrap(),
+            time: "2026-09-09T22:26:40.123Z".parse().unwrap(),
+            seq: Some(251),
+            payload: "0a41ff00".parse().unwrap(),
+            source: "factory".parse().unwrap(),
+            received: "2026-09-09T22:27:31.004Z".parse().unwrap(),
+            replay: false,
+            link_quality: Some(LinkQuality::Good),
+            rssi: Some(-118.0),
+            snr: Some(12.1),
+            stations: Some(3),
+            ack: Some(false),
+            location: None,
+        };
+        let fields: Fields = serde_json::from_str(r#"{"level":1.23,"alarm":false}"#).unwrap();
+        let printed = print(&UplinkDocument::new(&uplink, "Tank 3", Some("level"), &fields, &[], None));
+        assert_eq!(
+            std::str::from_utf8(&printed).unwrap(),
+            concat!(
+                r#"{"v":1,"id":"1A2B3C-1788992800-251","device":"1A2B3C","name":"Tank 3","source":"factory","#,
+                r#""time":"2026-09-09T22:26:40.123Z","received":"2026-09-09T22:27:31.004Z","replay":false,"#,
+                r#""seq":251,"data":"0a41ff00","fields":{"level":1.23,"alarm":false},"decoder":"level","errors":[],"#,
+                r#""lqi":"good","rssi":-118.0,"snr":12.1,"stations":3,"ack":false,"location":null}"#
+            )
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_is_null() {
+        let uplink = Uplink {
+            device: "2C".parse().unwrap(),
+            time: Timestamp::default(),
+            seq: None,
+            payload: Payload::default(),
+            source: "s".parse().unwrap(),
+            received: Timestamp::default(),
+            replay: true,
+            link_quality: None,
+            rssi: Some(f32::NAN),
+            snr: None,
+            stations: None,
+            ack: None,
+            location: None,
+        };
+        let printed = print(&UplinkDocument::new(&uplink, "2C", None, &Fields::new(), &[], None));
+        let document: serde_json::Value = serde_json::from_slice(&printed).unwrap();
+        for key in ["seq", "decoder", "lqi", "rssi", "snr", "stations", "ack", "location"] {
+            assert!(document.get(key).is_some_and(serde_json::Value::is_null), "{key} of {document}");
+        }
+        assert_eq!(document.get("data"), Some(&serde_json::json!("")));
+    }
+}

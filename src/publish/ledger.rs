@@ -1,0 +1,143 @@
+//! Which events of the outbox are read, under way and done. Pure.
+//!
+//! An event is done when the broker has acknowledged every message that it led to.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::model::DeviceId;
+use crate::mqtt::Publish;
+use crate::store::{DeviceState, OutboxEntry, OutboxKey};
+
+/// The events of the outbox that were read and are not yet forgotten by the store.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    /// Read, oldest first.
+    waiting: VecDeque<OutboxEntry>,
+    /// Messages that are made but not handed over.
+    ready: VecDeque<(OutboxKey, Publish)>,
+    /// Events of which messages are not yet acknowledged.
+    open: BTreeMap<OutboxKey, Open>,
+    /// Events that the broker has in full.
+    done: BTreeMap<OutboxKey, Option<DeviceId>>,
+    /// Everything above, so that it is not read twice.
+    known: BTreeSet<OutboxKey>,
+    /// What the uplinks above add to their devices' states.
+    states: BTreeMap<DeviceId, DeviceState>,
+}
+
+#[derive(Debug)]
+struct Open {
+    messages: usize,
+    device: Option<DeviceId>,
+}
+
+/// What the store is to forget, and what it is to keep in the same commit.
+#[derive(Debug, Default)]
+pub(super) struct Settlement {
+    pub(super) keys: Vec<OutboxKey>,
+    pub(super) states: Vec<(DeviceId, DeviceState)>,
+}
+
+impl Ledger {
+    /// Events that are not to be read again.
+    pub(super) fn known(&self) -> &BTreeSet<OutboxKey> {
+        &self.known
+    }
+
+    pub(super) fn read(&mut self, entries: Vec<OutboxEntry>) {
+        self.known.extend(entries.iter().map(|entry| entry.key.clone()));
+        self.waiting.extend(entries);
+    }
+
+    /// How many events are read and not yet made into messages.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// How many events the store could not forget yet.
+    pub(super) fn unsettled(&self) -> usize {
+        self.done.len()
+    }
+
+    /// The next event to be made into messages; it waits until `made` is told of it.
+    pub(super) fn next_waiting(&self) -> Option<&OutboxEntry> {
+        self.waiting.front()
+    }
+
+    /// The event that waited first is made into these messages; without messages it is done.
+    pub(super) fn made(&mut self, device: Option<DeviceId>, messages: Vec<Publish>) {
+        let Some(OutboxEntry { key, .. }) = self.waiting.pop_front() else { return };
+        if messages.is_empty() {
+            self.done.insert(key, device);
+            return;
+        }
+        self.open.insert(key.clone(), Open { messages: messages.len(), device });
+        self.ready.extend(messages.into_iter().map(|message| (key.clone(), message)));
+    }
+
+    pub(super) fn next_ready(&mut self) -> Option<(OutboxKey, Publish)> {
+        self.ready.pop_front()
+    }
+
+    pub(super) fn put_back(&mut self, key: OutboxKey, message: Publish) {
+        self.ready.push_front((key, message));
+    }
+
+    /// The broker has one of the event's messages, or never will.
+    pub(super) fn settled(&mut self, key: &OutboxKey) {
+        let Some(open) = self.open.get_mut(key) else { return };
+        open.messages = open.messages.saturating_sub(1);
+        if open.messages == 0 {
+            let device = open.device;
+            self.open.remove(key);
+            self.done.insert(key.clone(), device);
+        }
+    }
+
+    /// The event is to be read and sent again.
+    pub(super) fn again(&mut self, key: &OutboxKey) {
+        if self.open.remove(key).is_some() {
+            self.known.remove(key);
+            self.ready.retain(|(ready, _)| ready != key);
+        }
+    }
+
+    /// The connection is gone: whatever is not done is read and sent again, in order.
+    pub(super) fn void(&mut self) {
+        self.waiting.clear();
+        self.ready.clear();
+        self.open.clear();
+        self.known = self.done.keys().cloned().collect();
+    }
+
+    /// A device's state as the events read so far leave it, where they changed it.
+    pub(super) fn state(&self, device: DeviceId) -> Option<&DeviceState> {
+        self.states.get(&device)
+    }
+
+    pub(super) fn changed_state(&mut self, device: DeviceId, state: DeviceState) {
+        self.states.insert(device, state);
+    }
+
+    /// What is done; states may already hold events that are not, which are published again after a crash and
+    /// then change nothing.
+    pub(super) fn settlement(&self) -> Settlement {
+        let devices: BTreeSet<DeviceId> = self.done.values().filter_map(|device| *device).collect();
+        let states =
+            devices.into_iter().filter_map(|device| Some((device, self.states.get(&device)?.clone())));
+        Settlement { keys: self.done.keys().cloned().collect(), states: states.collect() }
+    }
+
+    /// The store has taken a settlement.
+    pub(super) fn forget(&mut self, settlement: &Settlement) {
+        for key in &settlement.keys {
+            self.done.remove(key);
+            self.known.remove(key);
+        }
+        for (device, state) in &settlement.states {
+            if self.states.get(device) == Some(state) {
+                self.states.remove(device);
+            }
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! The task that sends: answers, retained documents that are out of date, and the outbox, through one window.
+//!
+//! An event leaves the outbox only when the broker has acknowledged every message that it led to; a crash before
+//! that line sends it again. A retained document is only a name until there is room for it, so memory is bounded
+//! by the number of devices.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::document::{BridgeState, print};
+use super::flight::{Cargo, Flights};
+use super::outbox::{Outbox, Refusal};
+use super::render::{Renderer, json_properties};
+use super::reply::{Order, ReplyQueue};
+use super::retained::Retained;
+use super::{Name, Reply, note};
+use crate::clock;
+use crate::config::Config;
+use crate::decode::Registry;
+use crate::ingest::StatusBoard;
+use crate::mqtt::topic::Topics;
+use crate::mqtt::{Epoch, Link, News, NotTaken, Progress, Publish, Verdict};
+use crate::store::{Change, Store, StoreError};
+
+/// How many answers may wait for the broker; with one more, commands wait.
+const MOST_REPLIES: usize = 256;
+
+/// How long to wait after the store failed or the broker said "later".
+const RETRY: Duration = Duration::from_secs(1);
+
+/// How long the broker has to acknowledge our last word.
+const LAST_WORD: Duration = Duration::from_secs(3);
+
+/// Home Assistant is busy right after its birth, and other gateways answer it as well.
+const BIRTH_PAUSE_MS: std::ops::Range<u64> = 500..3_000;
+
+/// What the publisher works with.
+#[derive(Debug)]
+pub struct Parts {
+    /// The configuration in effect.
+    pub config: Arc<Config>,
+    /// Where the outbox is.
+    pub store: Store,
+    /// The decoders.
+    pub registry: Arc<Registry>,
+    /// How the sources do.
+    pub status: StatusBoard,
+    /// All topics.
+    pub topics: Topics,
+    /// The way to the broker.
+    pub link: Link,
+    /// What comes of what is published.
+    pub progress: Progress,
+    /// What other rooms want published.
+    pub replies: ReplyQueue,
+}
+
+/// The task that sends.
+#[derive(Debug)]
+pub struct Publisher {
+    renderer: Renderer,
+    link: Link,
+    progress: Progress,
+    orders: ReplyQueue,
+    /// The connection, and whether `online` was said on it.
+    online: Option<(Epoch, bool)>,
+    flights: Flights,
+    outbox: Outbox,
+    replies: VecDeque<Reply>,
+    retained: Retained,
+    /// Whether all documents are due on the next connection, whatever the broker remembers.
+    start_over: bool,
+    retained_turn: bool,
+    paused_until: Option<Instant>,
+    everything_at: Option<Instant>,
+}
+
+impl Publisher {
+    /// A publisher that has sent nothing yet.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let Parts { config, store, registry, status, topics, link, progress, replies } = parts;
+        Self {
+            renderer: Renderer { config, store, registry, status, topics },
+            link,
+            progress,
+            orders: replies,
+            online: None,
+            flights: Flights::default(),
+            outbox: Outbox::new(),
+            replies: VecDeque::new(),
+            retained: Retained::default(),
+            start_over: true,
+            retained_turn: false,
+            paused_until: None,
+            everything_at: None,
+        }
+    }
+
+    /// Sends until told to stop, then says `offline` and closes the connection.
+    ///
+    /// # Errors
+    /// A store that cannot be written to at the start; later troubles of store and broker are waited out.
+    pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
+        self.start_over = !note::begin(&self.renderer.store).await?;
+        self.retained.descriptions(&self.renderer)?;
+        let changed = self.renderer.store.changed();
+        let mut status = self.renderer.status.watch();
+        loop {
+            // Registered before the look, so that a change in between wakes us.
+            let mut notified = std::pin::pin!(changed.notified());
+            notified.as_mut().enable();
+            self.take_changes();
+            self.send();
+            self.settle();
+            let next_wake = self.next_wake();
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = &mut notified => {}
+                news = self.progress.next() => {
+                    self.hear(news);
+                    while let Some(news) = self.progress.try_next() {
+                        self.hear(news);
+                    }
+                }
+                order = self.orders.next(), if self.replies.len() < MOST_REPLIES => self.take_order(order),
+                Ok(()) = status.changed() => self.retained.sources_changed(&self.renderer),
+                () = wait_until(next_wake) => self.wake(),
+            }
+        }
+        self.close().await;
+        Ok(())
+    }
+
+    fn take_changes(&mut self) {
+        for change in self.renderer.store.take_changes() {
+            match change {
+                Change::Outbox => self.outbox.more(),
+                Change::Device(device) => self.retained.mark([Name::Info(device), Name::Devices]),
+                Change::Queue(device) => {
+                    let marked = self.retained.queue_changed(&self.renderer, device);
+                    self.or_everything_later(marked);
+                }
+            }
+        }
+    }
+
+    fn take_order(&mut self, order: Order) {
+        match order {
+            Order::Reply(reply) => self.replies.push_back(reply),
+            Order::Birth => {
+                let pause = Duration::from_millis(fastrand::u64(BIRTH_PAUSE_MS));
+                // A second birth before the first is answered is answered with it.
+                self.everything_at.get_or_insert(Instant::now() + pause);
+            }
+        }
+    }
+
+    fn next_wake(&self) -> Option<Instant> {
+        [self.paused_until, self.everything_at].into_iter().flatten().min()
+    }
+
+    fn wake(&mut self) {
+        let now = Instant::now();
+        if self.paused_until.is_some_and(|until| until <= now) {
+            self.paused_until = None;
+            self.outbox.more();
+        }
+        if self.everything_at.is_some_and(|at| at <= now) {
+            self.everything_at = None;
+            self.everything_again();
+        }
+    }
+
+    fn everything_again(&mut self) {
+        let marked = self.retained.everything(&self.renderer);
+        self.or_everything_later(marked);
+    }
+
+    /// What is out of date could not be told: then all of it may be, once the store answers again.
+    fn or_everything_later(&mut self, marked: Result<(), StoreError>) {
+        if self.unless_failed(marked).is_none() {
+            self.everything_at.get_or_insert(Instant::now() + RETRY);
+        }
+    }
+
+    fn hear(&mut self, news: News) {
+        match news {
+            News::Online { epoch, session_present } => {
+                self.online = Some((epoch, false));
+                self.outbox.more();
+                if self.start_over || !session_present {
+                    self.start_over = false;
+                    self.everything_again();
+                }
+            }
+            News::Offline => {
+                self.online = None;
+                for cargo in self.flights.void() {
+                    match cargo {
+                        Cargo::Reply(reply) => self.replies.push_back(reply),
+                        Cargo::Retained(stamp) => self.retained.again(stamp),
+                        Cargo::BridgeState | Cargo::Event(_) => {}
+                    }
+                }
+                self.outbox.void();
+            }
+            News::Acked(ticket, verdict) => {
+                if let Some((cargo, topic)) = self.flights.landed(ticket) {
+                    self.landed(cargo, &topic, verdict);
+                }
+            }
+        }
+    }
+
+    fn landed(&mut self, cargo: Cargo, topic: &str, verdict: Verdict) {
+        match (cargo, verdict) {
+            (Cargo::Event(key), Verdict::Taken) => self.outbox.acknowledged(&key),
+            (Cargo::Retained(stamp), Verdict::Taken) => {
+                let noted = self.retained.arrived(&self.renderer, &stamp);
+                self.unless_failed(noted);
+            }
+            (Cargo::BridgeState | Cargo::Reply(_), Verdict::Taken) => {}
+            (cargo, Verdict::Later(reason)) => {
+                tracing::warn!(topic, reason, "the broker does not take a message now");
+                self.paused_until = Some(Instant::now() + RETRY);
+                match cargo {
+                    Cargo::Event(key) => self.outbox.again(&key),
+                    Cargo::Retained(stamp) => self.retained.again(stamp),
+                    Cargo::Reply(reply) => self.replies.push_front(reply),
+                    Cargo::BridgeState => self.online = self.online.map(|(epoch, _)| (epoch, false)),
+                }
+            }
+            (cargo, Verdict::Refused(reason)) => self.refused(cargo, &Refusal { topic, reason: &reason }),
+        }
+    }
+
+    fn refused(&mut self, cargo: Cargo, refusal: &Refusal<'_>) {
+        let &Refusal { topic, reason } = refusal;
+        match cargo {
+            Cargo::Event(key) => self.outbox.refused(&self.renderer, &key, refusal),
+            Cargo::Retained(_) => tracing::warn!(topic, reason, "document refused"),
+            Cargo::Reply(_) => tracing::warn!(topic, reason, "answer refused"),
+            Cargo::BridgeState => tracing::error!(topic, reason, "the broker refuses to know our state"),
+        }
+    }
+
+    /// Hands over as much as there is room for.
+    fn send(&mut self) {
+        let Some((epoch, greeted)) = self.online else { return };
+        if !greeted {
+            if !self.hand_over(epoch, Cargo::BridgeState, self.bridge_state(&BridgeState::ONLINE)) {
+                return;
+            }
+            self.online = Some((epoch, true));
+        }
+        while self.paused_until.is_none() && self.link.has_room(epoch) {
+            let next = self.next_message();
+            let Some(Some((cargo, message))) = self.unless_failed(next) else { break };
+            if !self.hand_over(epoch, cargo, message) {
+                break;
+            }
+        }
+    }
+
+    /// Whether there may be room for more; what is not taken is put back where it came from.
+    fn hand_over(&mut self, epoch: Epoch, cargo: Cargo, message: Publish) -> bool {
+        let ticket = self.flights.ticket();
+        match self.link.try_publish(epoch, ticket, &message) {
+            Ok(()) => self.flights.departed(ticket, cargo, message.topic),
+            Err(NotTaken::Full | NotTaken::Offline) => {
+                match cargo {
+                    Cargo::Event(key) => self.outbox.put_back(key, message),
+                    Cargo::Reply(reply) => self.replies.push_front(reply),
+                    Cargo::Retained(stamp) => self.retained.again(stamp),
+                    Cargo::BridgeState => {}
+                }
+                return false;
+            }
+            Err(never @ (NotTaken::TooLarge { .. } | NotTaken::Malformed)) => {
+                let refusal = Refusal { topic: &message.topic, reason: &never.to_string() };
+                self.refused(cargo, &refusal);
+            }
+        }
+        true
+    }
+
+    /// Answers first; then retained documents and events take turns.
+    fn next_message(&mut self) -> Result<Option<(Cargo, Publish)>, StoreError> {
+        if let Some(reply) = self.replies.pop_front() {
+            return Ok(Some((Cargo::Reply(reply.clone()), reply.into())));
+        }
+        self.retained_turn = !self.retained_turn;
+        if self.retained_turn {
+            if let Some(document) = self.next_retained()? {
+                return Ok(Some(document));
+            }
+        }
+        match self.next_event()? {
+            Some(event) => Ok(Some(event)),
+            None => self.next_retained(),
+        }
+    }
+
+    fn next_retained(&mut self) -> Result<Option<(Cargo, Publish)>, StoreError> {
+        let next = self.retained.next(&self.renderer, clock::now())?;
+        Ok(next.map(|(stamp, message)| (Cargo::Retained(stamp), message)))
+    }
+
+    fn next_event(&mut self) -> Result<Option<(Cargo, Publish)>, StoreError> {
+        let next = self.outbox.next(&self.renderer)?;
+        Ok(next.map(|(key, message)| (Cargo::Event(key), message)))
+    }
+
+    /// Lets the store forget what the broker has; the states that this changed are sent at once.
+    fn settle(&mut self) {
+        let settled = self.outbox.settle(&self.renderer);
+        let devices = self.unless_failed(settled).unwrap_or_default();
+        if !devices.is_empty() {
+            self.retained
+                .mark(devices.iter().flat_map(|device| [Name::State(*device), Name::Location(*device)]));
+            self.send();
+        }
+    }
+
+    /// The last word: what is acknowledged counts, then `offline`, then goodbye.
+    async fn close(&mut self) {
+        if let Some((epoch, true)) = self.online {
+            self.hand_over(epoch, Cargo::BridgeState, self.bridge_state(&BridgeState::OFFLINE));
+            let heard = timeout(LAST_WORD, async {
+                while !self.flights.is_empty() && self.online.is_some() {
+                    let news = self.progress.next().await;
+                    self.hear(news);
+                }
+            });
+            if heard.await.is_err() {
+                tracing::warn!(
+                    "the broker did not acknowledge the last messages; they are sent again next time"
+                );
+            }
+        }
+        let settled = self.outbox.settle(&self.renderer);
+        let states = self.unless_failed(settled);
+        // States that changed just now were not sent any more: the next start sends all of them.
+        let nothing_changed = states.is_some_and(|devices| devices.is_empty());
+        if nothing_changed && self.retained.is_fresh() && self.flights.is_empty() {
+            let noted = note::end(&self.renderer.store);
+            self.unless_failed(noted);
+        }
+        self.link.close();
+    }
+
+    /// A store that fails is asked again a little later.
+    fn unless_failed<T>(&mut self, result: Result<T, StoreError>) -> Option<T> {
+        result
+            .inspect_err(|error| {
+                if self.paused_until.is_none() {
+                    tracing::warn!(%error, "the store fails; trying again");
+                }
+                self.paused_until = Some(Instant::now() + RETRY);
+            })
+            .ok()
+    }
+
+    fn bridge_state(&self, state: &BridgeState) -> Publish {
+        let topic = self.renderer.topics.bridge("state");
+        Publish { topic, payload: print(state), retain: true, properties: json_properties() }
+    }
+}
+
+async fn wait_until(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}

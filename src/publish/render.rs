@@ -1,0 +1,358 @@
+//! Turns what the store, the configuration and the decoders know into messages for the broker.
+//!
+//! Reads only; decides nothing about when something is sent.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+
+use super::Name;
+use super::document::{
+    BridgeEvent, BridgeInfo, DeviceIndex, DeviceIndexRow, DeviceInfo, DownlinkCapability, DownlinkItem,
+    DownlinkSummary, FieldRow, LocationDocument, Place, QueueRow, Quota, ServiceEvent, SourceDocument,
+    SourceRow, TypeRow, UplinkDocument, VERSION, print,
+};
+use super::state::place_of;
+use crate::config::{Config, DiscoveryMode, DownlinkVia, Protocol, SourceKind};
+use crate::decode::{Decoded, Registry, Resolved};
+use crate::ingest::StatusBoard;
+use crate::model::{Device, DeviceId, DeviceType, Event, Evidence, Fields, Timestamp, Uplink, UplinkId};
+use crate::mqtt::topic::Topics;
+use crate::mqtt::{Properties, Publish};
+use crate::store::{DeviceState, Store, StoreError, UplinkQuery};
+
+/// How long an event is of use to a subscriber that is away.
+const EVENT_EXPIRY: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Version of the contract (`bridge/info`).
+const CONTRACT: u8 = 1;
+
+/// What is to become of a retained topic.
+#[derive(Debug)]
+pub(super) enum Rendered {
+    /// The broker is to keep this.
+    Keep(Bytes),
+    /// The broker is to keep nothing there.
+    Clear,
+    /// There is nothing to say yet.
+    Nothing,
+}
+
+/// A device with everything that its documents need.
+#[derive(Debug)]
+pub(super) struct Profile {
+    pub(super) device: Option<Device>,
+    pub(super) device_type: Option<DeviceType>,
+    pub(super) name: String,
+    pub(super) resolved: Resolved,
+}
+
+/// Everything that documents are made of.
+#[derive(Debug)]
+pub(super) struct Renderer {
+    pub(super) config: Arc<Config>,
+    pub(super) store: Store,
+    pub(super) registry: Arc<Registry>,
+    pub(super) status: StatusBoard,
+    pub(super) topics: Topics,
+}
+
+impl Renderer {
+    /// The message of a retained document, as it is now.
+    pub(super) fn retained(&self, name: &Name, now: Timestamp) -> Result<Rendered, StoreError> {
+        match name {
+            Name::BridgeInfo => Ok(Rendered::Keep(self.bridge_info())),
+            Name::Source(source) => Ok(match self.status.all().get(source) {
+                Some(status) => Rendered::Keep(print(&SourceDocument::new(status))),
+                None => Rendered::Clear,
+            }),
+            Name::Devices => self.index(),
+            Name::Info(device) => self.info(*device),
+            Name::State(device) => self.state(*device),
+            Name::Location(device) => {
+                Ok(match self.store.device_state(*device)?.and_then(|state| state.location) {
+                    Some(location) => Rendered::Keep(print(&LocationDocument::new(&location, None))),
+                    None => Rendered::Nothing,
+                })
+            }
+            Name::Downlink(device) => self.summary(*device, now),
+            Name::Item(device, item) => {
+                let queue = self.store.queue(*device)?;
+                Ok(match queue.iter().find(|queued| queued.id == *item) {
+                    Some(queued) => Rendered::Keep(print(&DownlinkItem::from(queued))),
+                    None => Rendered::Clear,
+                })
+            }
+        }
+    }
+
+    /// The device as it is called, typed and decoded.
+    pub(super) fn profile(&self, id: DeviceId) -> Result<Profile, StoreError> {
+        let device = self.store.device(id)?;
+        let device_type =
+            match device.as_ref().and_then(|device| Some((device, device.device_type.as_deref()?))) {
+                Some((device, type_id)) => self.store.device_type(&device.source, type_id)?,
+                None => None,
+            };
+        let type_id = device.as_ref().and_then(|device| device.device_type.as_deref());
+        let type_name = device_type.as_ref().and_then(|device_type| device_type.name.as_deref());
+        let resolved = self.registry.resolve(
+            id,
+            type_id.map(|type_id| (type_id, type_name)),
+            device_type.as_ref().map(|device_type| &device_type.payload),
+        );
+        let configured = self.config.devices.get(&id).and_then(|settings| settings.name.clone());
+        let in_cloud = || device.as_ref().and_then(|device| device.name.clone());
+        let name = configured.or_else(in_cloud).unwrap_or_else(|| printed(id, device.as_ref()).to_string());
+        Ok(Profile { device, device_type, name, resolved })
+    }
+
+    /// The messages that an uplink leads to, none of them retained.
+    pub(super) fn uplink(&self, uplink: &Uplink, profile: &Profile, decoded: &Decoded) -> Vec<Publish> {
+        let place = place_of(uplink, decoded);
+        let document = UplinkDocument::new(
+            uplink,
+            &profile.name,
+            profile.resolved.name.as_deref(),
+            &decoded.fields,
+            &decoded.errors,
+            place.as_ref().map(Place::from),
+        );
+        let id = uplink.id();
+        let user = || vec![("id", id.to_string()), ("replay", uplink.replay.to_string())];
+        let mut messages =
+            vec![self.event(&self.topics.device(uplink.device, "event/up"), print(&document), user())];
+        if let Some(place) = place {
+            let document = print(&LocationDocument::new(&place, Some(&id)));
+            messages.push(self.event(&self.topics.device(uplink.device, "event/location"), document, user()));
+        }
+        messages
+    }
+
+    /// What the decoder of a device makes of an uplink.
+    pub(super) fn decode(profile: &Profile, uplink: &Uplink) -> Decoded {
+        let mut decoded = match &profile.resolved.decoder {
+            Some(decoder) => decoder.decode(uplink.device, uplink.time, &uplink.payload),
+            None => Decoded::default(),
+        };
+        decoded.errors.extend(profile.resolved.problem.clone());
+        decoded
+    }
+
+    /// The message of an event that is no uplink.
+    pub(super) fn other_event(&self, event: &Event) -> Option<Publish> {
+        Some(match event {
+            Event::Uplink(_) => return None,
+            Event::Downlink(item) => self.event(
+                &self.topics.device(item.device, "event/downlink"),
+                print(&DownlinkItem::from(item.as_ref())),
+                vec![("id", item.id.to_string()), ("replay", "false".to_owned())],
+            ),
+            Event::Location { device, location, uplink } => self.event(
+                &self.topics.device(*device, "event/location"),
+                print(&LocationDocument::new(location, uplink.as_ref())),
+                uplink.iter().map(|uplink| ("id", uplink.to_string())).collect(),
+            ),
+            Event::Service { device, time, kind, detail } => self.event(
+                &self.topics.device(*device, "event/service"),
+                print(&ServiceEvent::new(*device, *time, kind, detail)),
+                Vec::new(),
+            ),
+            Event::Bridge { time, kind, detail } => self.event(
+                &self.topics.bridge("event"),
+                print(&BridgeEvent::new(kind, *time, detail)),
+                Vec::new(),
+            ),
+        })
+    }
+
+    fn event(&self, topic: &str, payload: Bytes, user: Vec<(&'static str, String)>) -> Publish {
+        let properties = Properties { expiry: Some(EVENT_EXPIRY), user, ..json_properties() };
+        Publish { topic: topic.to_owned(), payload, retain: false, properties }
+    }
+
+    fn bridge_info(&self) -> Bytes {
+        let config = &self.config;
+        let sources = config.sources.iter().map(|source| SourceRow {
+            name: &source.name,
+            kind: match source.kind {
+                SourceKind::Sigfox { .. } => "sigfox",
+                SourceKind::Soracom { .. } => "soracom",
+            },
+            downlink: via(source.downlink),
+        });
+        let features = [
+            ("embedded-broker", cfg!(feature = "embedded-broker")),
+            ("javascript", cfg!(feature = "javascript")),
+        ];
+        print(&BridgeInfo {
+            v: VERSION,
+            version: env!("CARGO_PKG_VERSION"),
+            contract: CONTRACT,
+            gateway: &config.gateway.id,
+            features: features.iter().filter(|(_, built)| *built).map(|(name, _)| *name).collect(),
+            sources: sources.collect(),
+            restart_required: false,
+            settings: self.settings(),
+        })
+    }
+
+    /// The settings that others may need to know: an allow-list, so that a new secret is not published by default.
+    fn settings(&self) -> Map<String, Value> {
+        let config = &self.config;
+        let settings = json!({
+            "base": config.mqtt.base,
+            "protocol": match config.mqtt.protocol { Protocol::V4 => 4, Protocol::V5 => 5 },
+            "max_inflight": config.mqtt.max_inflight,
+            "attributes": config.mqtt.attributes,
+            "discovery": {
+                "mode": match config.mqtt.discovery.mode {
+                    DiscoveryMode::Device => "device",
+                    DiscoveryMode::Component => "component",
+                    DiscoveryMode::Off => "off",
+                },
+                "prefix": config.mqtt.discovery.prefix,
+            },
+            "downlink": {
+                "expires_after_s": config.downlink.expires_after.as_secs(),
+                "daily_limit": config.downlink.daily_limit,
+            },
+            "store": { "keep_s": config.store.keep.as_secs(), "max_size": config.store.max_size },
+        });
+        settings.as_object().cloned().unwrap_or_default()
+    }
+
+    fn index(&self) -> Result<Rendered, StoreError> {
+        let mut rows = Vec::new();
+        for device in self.store.devices()?.into_iter().filter(|device| !device.gone) {
+            let profile = self.profile(device.id)?;
+            let named = profile.device_type.and_then(|device_type| device_type.name);
+            rows.push(DeviceIndexRow {
+                id: device.id,
+                name: profile.name,
+                device_type: named.or(device.device_type),
+                source: device.source,
+            });
+        }
+        Ok(Rendered::Keep(print(&DeviceIndex { v: VERSION, devices: rows })))
+    }
+
+    fn info(&self, id: DeviceId) -> Result<Rendered, StoreError> {
+        let profile = self.profile(id)?;
+        let Some(device) = &profile.device else { return Ok(Rendered::Nothing) };
+        let named = profile.device_type.as_ref().and_then(|device_type| device_type.name.as_deref());
+        let catalogue = profile.resolved.decoder.as_ref().map_or(&[][..], |decoder| decoder.catalogue());
+        Ok(Rendered::Keep(print(&DeviceInfo {
+            v: VERSION,
+            id: device.id,
+            name: &profile.name,
+            source: &device.source,
+            device_type: device.device_type.as_deref().map(|id| TypeRow { id, name: named }),
+            tags: &device.tags,
+            state: device.state,
+            gone: device.gone,
+            decoder: profile.resolved.name.as_deref(),
+            decoder_error: profile.resolved.problem.as_deref(),
+            fields: catalogue.iter().map(FieldRow::from).collect(),
+            downlink: DownlinkCapability {
+                mode: via(self.downlink_via(device)),
+                daily_limit: self.config.downlink.daily_limit,
+            },
+        })))
+    }
+
+    /// The newest uplink's document with the merged fields; nothing if that uplink is no longer in the history.
+    fn state(&self, id: DeviceId) -> Result<Rendered, StoreError> {
+        let Some(state) = self.store.device_state(id)? else { return Ok(Rendered::Nothing) };
+        let Some(uplink) = self.find(&state.newest, state.time)? else { return Ok(Rendered::Nothing) };
+        let profile = self.profile(id)?;
+        let decoded = Self::decode(&profile, &uplink);
+        Ok(Rendered::Keep(print(&state_document(&uplink, &profile, &state.fields, &decoded, &state))))
+    }
+
+    fn find(&self, id: &UplinkId, time: Timestamp) -> Result<Option<Uplink>, StoreError> {
+        let query = UplinkQuery {
+            device: Some(id.device),
+            from: Some(time),
+            to: Some(time.plus(Duration::from_millis(1))),
+            ..UplinkQuery::default()
+        };
+        Ok(self.store.uplinks(&query)?.into_iter().find(|uplink| uplink.id() == *id))
+    }
+
+    fn summary(&self, id: DeviceId, now: Timestamp) -> Result<Rendered, StoreError> {
+        let Some(device) = self.store.device(id)? else { return Ok(Rendered::Nothing) };
+        let items = self.store.queue(id)?;
+        let mode = self.downlink_via(&device);
+        if mode == DownlinkVia::None && items.is_empty() {
+            return Ok(Rendered::Clear);
+        }
+        let expected = self.config.devices.get(&id).and_then(|settings| settings.expected_interval);
+        let next_opportunity = device.last_seen.zip(expected).map(|(seen, interval)| seen.plus(interval));
+        Ok(Rendered::Keep(print(&DownlinkSummary {
+            v: VERSION,
+            device: id,
+            mode: via(mode),
+            evidence: self.best_evidence(id, mode)?,
+            quota: Quota::of(&items, self.config.downlink.daily_limit, now),
+            next_opportunity: next_opportunity.filter(|time| *time > now),
+            queue: items.iter().filter(|item| item.is_open()).map(QueueRow::from).collect(),
+            last: items.iter().max_by_key(|item| item.updated).map(QueueRow::from),
+        })))
+    }
+
+    fn best_evidence(&self, id: DeviceId, mode: DownlinkVia) -> Result<Option<Evidence>, StoreError> {
+        let resolved = self.profile(id)?.resolved;
+        let decoder = resolved.name.and_then(|name| self.config.decoders.get(&name));
+        let by_device = decoder.is_some_and(|decoder| decoder.acknowledged_by.is_some());
+        Ok(match mode {
+            DownlinkVia::None => None,
+            _ if by_device => Some(Evidence::Device),
+            DownlinkVia::Callback | DownlinkVia::Direct => Some(Evidence::Network),
+            DownlinkVia::Soracom => Some(Evidence::Inferred),
+        })
+    }
+
+    fn downlink_via(&self, device: &Device) -> DownlinkVia {
+        let source = self.config.sources.iter().find(|source| source.name == device.source);
+        source.map_or(DownlinkVia::None, |source| source.downlink)
+    }
+}
+
+/// Properties of every JSON document.
+pub(super) fn json_properties() -> Properties {
+    Properties { content_type: Some("application/json"), ..Properties::default() }
+}
+
+fn state_document<'a>(
+    uplink: &'a Uplink,
+    profile: &'a Profile,
+    fields: &'a Fields,
+    decoded: &'a Decoded,
+    state: &DeviceState,
+) -> UplinkDocument<'a> {
+    let place = state.location.as_ref().map(Place::from);
+    UplinkDocument::new(
+        uplink,
+        &profile.name,
+        profile.resolved.name.as_deref(),
+        fields,
+        &decoded.errors,
+        place,
+    )
+}
+
+fn printed(id: DeviceId, device: Option<&Device>) -> DeviceId {
+    device.map_or(id, |device| device.id)
+}
+
+fn via(mode: DownlinkVia) -> &'static str {
+    match mode {
+        DownlinkVia::Callback => "callback",
+        DownlinkVia::Direct => "direct",
+        DownlinkVia::Soracom => "soracom",
+        DownlinkVia::None => "none",
+    }
+}

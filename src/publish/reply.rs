@@ -1,0 +1,90 @@
+//! How other rooms reach the publisher with what is in no store: answers to requests, and Home Assistant's birth.
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use crate::mqtt::{Properties, Publish};
+
+/// How many orders may wait; whoever has one more waits, and so takes no further command.
+const ORDERS: usize = 64;
+
+/// An answer to a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// Where it goes.
+    pub topic: String,
+    /// A JSON object.
+    pub payload: Bytes,
+    /// What the client wants back with it.
+    pub correlation: Option<Bytes>,
+}
+
+/// What the publisher is asked to do.
+#[derive(Debug)]
+pub(super) enum Order {
+    Reply(Reply),
+    Birth,
+}
+
+/// The way to the publisher. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Replies {
+    orders: mpsc::Sender<Order>,
+}
+
+/// The publisher's end.
+#[derive(Debug)]
+pub struct ReplyQueue {
+    orders: mpsc::Receiver<Order>,
+}
+
+/// Both ends of the way to the publisher.
+#[must_use]
+pub fn replies() -> (Replies, ReplyQueue) {
+    let (sender, receiver) = mpsc::channel(ORDERS);
+    (Replies { orders: sender }, ReplyQueue { orders: receiver })
+}
+
+impl Replies {
+    /// Publishes an answer; waits while too many wait. An answer is sent again if its connection breaks, but a
+    /// crash loses it, which the requester sees as silence.
+    pub async fn send(&self, reply: Reply) {
+        self.order(Order::Reply(reply)).await;
+    }
+
+    /// Home Assistant said `online`: everything that it may have forgotten is published again.
+    pub async fn birth(&self) {
+        self.order(Order::Birth).await;
+    }
+
+    async fn order(&self, order: Order) {
+        if self.orders.send(order).await.is_err() {
+            tracing::debug!("the publisher has ended; nobody is answered any more");
+        }
+    }
+}
+
+impl ReplyQueue {
+    /// The next order; waits for ever once nobody can give one.
+    pub(super) async fn next(&mut self) -> Order {
+        match self.orders.recv().await {
+            Some(order) => order,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl From<Reply> for Publish {
+    fn from(reply: Reply) -> Self {
+        Self {
+            topic: reply.topic,
+            payload: reply.payload,
+            retain: false,
+            properties: Properties {
+                content_type: Some("application/json"),
+                correlation: reply.correlation,
+                ..Properties::default()
+            },
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Which retained documents are out of date at the broker, and which need not be sent because they say the same.
+//!
+//! Holds names and hashes only: both are bounded by the number of devices.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use bytes::Bytes;
+
+use super::render::{Rendered, Renderer, json_properties};
+use super::{Name, note};
+use crate::model::{DeviceId, Timestamp};
+use crate::mqtt::Publish;
+use crate::store::StoreError;
+
+/// The retained documents as the broker has them.
+#[derive(Debug, Default)]
+pub(super) struct Retained {
+    stale: BTreeSet<Name>,
+    /// What the broker keeps, by hash, since this process or the broker's session began.
+    kept: BTreeMap<Name, u64>,
+}
+
+/// A retained document under way: what it is, the hash of what it says, and whether it clears its topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stamp {
+    pub(super) name: Name,
+    hash: u64,
+    clears: bool,
+}
+
+impl Retained {
+    /// Whether nothing is out of date.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.stale.is_empty()
+    }
+
+    /// These may be out of date.
+    pub(super) fn mark(&mut self, names: impl IntoIterator<Item = Name>) {
+        self.stale.extend(names);
+    }
+
+    /// A publish of this did not arrive.
+    pub(super) fn again(&mut self, stamp: Stamp) {
+        self.kept.remove(&stamp.name);
+        self.stale.insert(stamp.name);
+    }
+
+    /// A device's queue changed: its summary, its items, and items that are no longer there and must be cleared.
+    pub(super) fn queue_changed(&mut self, renderer: &Renderer, device: DeviceId) -> Result<(), StoreError> {
+        self.stale.insert(Name::Downlink(device));
+        let published = note::items(&renderer.store, device)?;
+        let mut items = published.clone();
+        items.extend(renderer.store.queue(device)?.into_iter().map(|item| item.id));
+        if items != published {
+            // Before they are published, so that a crash does not leave a document that nobody clears.
+            note::set_items(&renderer.store, device, &items)?;
+        }
+        self.stale.extend(items.into_iter().map(|item| Name::Item(device, item)));
+        Ok(())
+    }
+
+    /// How any source does changed.
+    pub(super) fn sources_changed(&mut self, renderer: &Renderer) {
+        self.stale.extend(renderer.status.all().into_keys().map(Name::Source));
+    }
+
+    /// What a new configuration or a new version may say differently.
+    pub(super) fn descriptions(&mut self, renderer: &Renderer) -> Result<(), StoreError> {
+        self.stale.extend([Name::BridgeInfo, Name::Devices]);
+        self.sources_changed(renderer);
+        for device in renderer.store.devices()? {
+            self.stale.insert(Name::Info(device.id));
+            self.queue_changed(renderer, device.id)?;
+        }
+        Ok(())
+    }
+
+    /// The broker, or who listens there, may have forgotten all of it.
+    pub(super) fn everything(&mut self, renderer: &Renderer) -> Result<(), StoreError> {
+        self.kept.clear();
+        for device in renderer.store.devices()? {
+            self.stale.extend([Name::State(device.id), Name::Location(device.id)]);
+        }
+        self.descriptions(renderer)
+    }
+
+    /// The next document that says something else than what the broker keeps.
+    pub(super) fn next(
+        &mut self,
+        renderer: &Renderer,
+        now: Timestamp,
+    ) -> Result<Option<(Stamp, Publish)>, StoreError> {
+        while let Some(name) = self.stale.first().cloned() {
+            let rendered = renderer.retained(&name, now)?;
+            self.stale.remove(&name);
+            let payload = match rendered {
+                Rendered::Keep(payload) => payload,
+                Rendered::Clear => Bytes::new(),
+                Rendered::Nothing => continue,
+            };
+            let mut hasher = DefaultHasher::new();
+            payload.hash(&mut hasher);
+            let hash = hasher.finish();
+            if self.kept.get(&name) == Some(&hash) {
+                continue;
+            }
+            // From here on this is what the broker is about to keep; `again` takes it back.
+            self.kept.insert(name.clone(), hash);
+            let stamp = Stamp { name, hash, clears: payload.is_empty() };
+            let topic = stamp.name.topic(&renderer.topics);
+            return Ok(Some((
+                stamp,
+                Publish { topic, payload, retain: true, properties: json_properties() },
+            )));
+        }
+        Ok(None)
+    }
+
+    /// The broker has acknowledged a document.
+    pub(super) fn arrived(&mut self, renderer: &Renderer, stamp: &Stamp) -> Result<(), StoreError> {
+        let Name::Item(device, item) = &stamp.name else { return Ok(()) };
+        if stamp.clears && self.kept.get(&stamp.name) == Some(&stamp.hash) {
+            self.kept.remove(&stamp.name);
+            let mut items = note::items(&renderer.store, *device)?;
+            items.remove(item);
+            note::set_items(&renderer.store, *device, &items)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,146 @@
+//! What a device's uplinks have told so far, merged over time. Pure.
+
+use crate::decode::Decoded;
+use crate::model::{DeviceId, Fields, Location, LocationSource, Timestamp, Uplink, UplinkId, UplinkTail};
+use crate::store::DeviceState;
+
+/// The state after an uplink; none if it is older than what is known and so changes nothing.
+#[must_use]
+pub(super) fn after_uplink(
+    before: Option<&DeviceState>,
+    uplink: &Uplink,
+    decoded: &Decoded,
+) -> Option<DeviceState> {
+    let is_late = before.is_some_and(|before| uplink.time < before.time);
+    if is_late {
+        return None;
+    }
+    let mut fields = before.map(|before| before.fields.clone()).unwrap_or_default();
+    for (key, value) in &decoded.fields {
+        fields.insert(key.clone(), value.clone());
+    }
+    let known = before.and_then(|before| before.location);
+    Some(DeviceState {
+        newest: uplink.id(),
+        time: uplink.time,
+        fields,
+        location: newer(known, place_of(uplink, decoded)),
+    })
+}
+
+/// The state after a device was located; none if a newer place is known.
+#[must_use]
+pub(super) fn after_location(
+    before: Option<&DeviceState>,
+    device: DeviceId,
+    location: Location,
+) -> Option<DeviceState> {
+    let nothing_yet = || DeviceState {
+        newest: UplinkId { device, seconds: 0, tail: UplinkTail::Crc(0) },
+        time: Timestamp::default(),
+        fields: Fields::new(),
+        location: None,
+    };
+    let before = before.cloned().unwrap_or_else(nothing_yet);
+    let location = newer(before.location, Some(location));
+    (location != before.location).then_some(DeviceState { location, ..before })
+}
+
+/// Where an uplink says its device was: a fix in its payload is better than what the network computed.
+#[must_use]
+pub(super) fn place_of(uplink: &Uplink, decoded: &Decoded) -> Option<Location> {
+    let fix = decoded.position.and_then(|(latitude, longitude, accuracy_m)| {
+        Location { latitude, longitude, accuracy_m, source: LocationSource::Gps, time: uplink.time }.checked()
+    });
+    fix.or_else(|| uplink.location.and_then(Location::checked))
+}
+
+fn newer(known: Option<Location>, found: Option<Location>) -> Option<Location> {
+    match (known, found) {
+        (Some(known), Some(found)) if found.time < known.time => Some(known),
+        // The network's guess about the message whose payload held the fix.
+        (Some(known), Some(found))
+            if found.time == known.time
+                && known.source == LocationSource::Gps
+                && found.source != LocationSource::Gps =>
+        {
+            Some(known)
+        }
+        (known, found) => found.or(known),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn uplink(seconds: i64, location: Option<Location>) -> Uplink {
+        Uplink {
+            device: "1A2B3C".parse().unwrap(),
+            time: Timestamp::from_cloud(seconds).unwrap(),
+            seq: Some(u16::try_from(seconds % 4096).unwrap()),
+            payload: "00".parse().unwrap(),
+            source: "s".parse().unwrap(),
+            received: Timestamp::from_cloud(seconds).unwrap(),
+            replay: false,
+            link_quality: None,
+            rssi: None,
+            snr: None,
+            stations: None,
+            ack: None,
+            location,
+        }
+    }
+
+    fn decoded(fields: serde_json::Value) -> Decoded {
+        Decoded { fields: fields.as_object().unwrap().clone(), ..Decoded::default() }
+    }
+
+    #[test]
+    fn fields_are_merged_and_a_late_uplink_changes_nothing() {
+        let first = after_uplink(None, &uplink(100, None), &decoded(json!({"a": 1, "b": 1}))).unwrap();
+        let second = after_uplink(Some(&first), &uplink(200, None), &decoded(json!({"b": 2}))).unwrap();
+        assert_eq!(serde_json::Value::Object(second.fields.clone()), json!({"a": 1, "b": 2}));
+        assert_eq!(second.newest, uplink(200, None).id());
+        assert_eq!(after_uplink(Some(&second), &uplink(150, None), &decoded(json!({"a": 9}))), None);
+    }
+
+    #[test]
+    fn the_newest_place_stays_and_a_fix_is_better_than_a_guess() {
+        let at = |seconds, source| Location {
+            latitude: 1.0,
+            longitude: 2.0,
+            accuracy_m: None,
+            source,
+            time: Timestamp::from_cloud(seconds).unwrap(),
+        };
+        let device = "1A2B3C".parse().unwrap();
+        let fix = after_location(None, device, at(100, LocationSource::Gps)).unwrap();
+        assert_eq!(after_location(Some(&fix), device, at(100, LocationSource::Network)), None);
+        assert_eq!(after_location(Some(&fix), device, at(99, LocationSource::Gps)), None);
+        let moved = after_location(Some(&fix), device, at(101, LocationSource::Network)).unwrap();
+        assert_eq!(moved.location, Some(at(101, LocationSource::Network)));
+        let with_both = uplink(100, Some(at(100, LocationSource::Network)));
+        let found = Decoded { position: Some((3.0, 4.0, Some(5.0))), ..Decoded::default() };
+        assert_eq!(place_of(&with_both, &found).map(|place| place.latitude), Some(3.0));
+    }
+
+    proptest! {
+        #[test]
+        fn state_never_goes_back_in_time(times in proptest::collection::vec(1..1000_i64, 1..50)) {
+            let mut state: Option<DeviceState> = None;
+            for seconds in times {
+                let before = state.as_ref().map(|state| state.time);
+                if let Some(after) = after_uplink(state.as_ref(), &uplink(seconds, None), &Decoded::default()) {
+                    state = Some(after);
+                }
+                let after = state.as_ref().map(|state| state.time);
+                prop_assert!(after >= before);
+                prop_assert!(after >= Timestamp::from_cloud(seconds));
+            }
+        }
+    }
+}
