@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod check;
 mod cloud;
 mod cloud_mock;
 mod house;

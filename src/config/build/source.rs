@@ -116,7 +116,10 @@ fn derive_defaults(table: &mut Table<'_, '_>, kind: &str) {
 fn check_keys_of_other_kinds(table: &mut Table<'_, '_>, kind: &str) {
     for (owner, key) in ONLY.into_iter().filter(|(owner, _)| *owner != kind) {
         if table.is_written(key) {
-            table.problem(key, format!("belongs to sources of kind `{owner}`, expected none with kind `{kind}`"));
+            table.problem(
+                key,
+                format!("belongs to sources of kind `{owner}`, expected none with kind `{kind}`"),
+            );
         } else if key != "direct_group" {
             table.drop_default(key);
         }
