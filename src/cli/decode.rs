@@ -95,7 +95,10 @@ pub(crate) fn execute(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
 /// The bytes of a text, or the column at which it is no longer hexadecimal.
 fn payload(text: &str) -> anyhow::Result<Payload> {
     if let Some((digit, column)) = text.chars().zip(1..).find(|(digit, _)| !digit.is_ascii_hexdigit()) {
-        bail!("the payload is not hexadecimal: column {column}: `{}` (expected 0 to 9, a to f)", digit.escape_debug());
+        bail!(
+            "the payload is not hexadecimal: column {column}: `{}` (expected 0 to 9, a to f)",
+            digit.escape_debug()
+        );
     }
     if text.len() % 2 == 1 {
         bail!("the payload ends with half a byte at column {} (expected two digits a byte)", text.len());
@@ -143,14 +146,18 @@ impl<'a> Named<'a> {
         };
         registry.named(name).ok_or_else(|| {
             let builtin: Vec<&str> = crate::decode::builtin_names().map(|(name, _)| name).collect();
-            anyhow!("there is no decoder `{name}` (expected one of the configuration, or {})", builtin.join(", "))
+            anyhow!(
+                "there is no decoder `{name}` (expected one of the configuration, or {})",
+                builtin.join(", ")
+            )
         })
     }
 }
 
 fn registry(config: &config::Config) -> anyhow::Result<Registry> {
     Registry::new(config).map_err(|problems| {
-        let lines: Vec<String> = problems.into_iter().map(|(key, message)| format!("{key}: {message}")).collect();
+        let lines: Vec<String> =
+            problems.into_iter().map(|(key, message)| format!("{key}: {message}")).collect();
         anyhow!("{}", lines.join("\n"))
     })
 }
@@ -164,7 +171,9 @@ fn of_device(device: DeviceId, globals: &Globals) -> anyhow::Result<Arc<Decoder>
     }
     let dir = config.gateway.data_dir.clone();
     if !dir.is_dir() {
-        bail!("device {device} has no decoder in the configuration, and there is no store yet that knows its type");
+        bail!(
+            "device {device} has no decoder in the configuration, and there is no store yet that knows its type"
+        );
     }
     let options = store::Options { dir, cache: config.store.cache, flush: config.store.flush };
     let (store, _syncer) = Store::open(options).with_context(|| {

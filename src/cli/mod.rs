@@ -53,7 +53,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let globals = Globals::of_process(cli.options);
     let outcome = match cli.command {
-        Command::Run(args) => run::execute(args, &globals),
+        Command::Run(args) => run::execute(&args, &globals),
         Command::Demo(args) => demo::execute(args, &globals),
         Command::Simulate(args) => simulate::execute(args, &globals),
         Command::Check(args) => check::execute(&args, &globals),

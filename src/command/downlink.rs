@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 
 use super::envelope::{Fault, envelope};
-use super::{Commands, Reply, Request, body};
+use super::{Commands, Request, body};
 use crate::downlink::{Cancelled, Outcome, Refusal, Target};
 use crate::model::{DeviceId, ItemId};
 use crate::mqtt::topic::DownlinkVerb;
+use crate::publish::Reply;
 use crate::store::StoreError;
 
 impl Commands {
@@ -44,7 +45,11 @@ impl Commands {
             Ok(entries) => (entries, None),
             // The device's listeners learn of it as of any other item that is refused.
             Err(body::NoCommand(reason)) => {
-                let refusal = Refusal { id: ItemId::made(uuid::Uuid::new_v4()), transaction: None, reason: reason.clone() };
+                let refusal = Refusal {
+                    id: ItemId::made(uuid::Uuid::new_v4()),
+                    transaction: None,
+                    reason: reason.clone(),
+                };
                 (vec![Err(refusal)], Some(reason))
             }
         };

@@ -13,7 +13,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
@@ -24,21 +23,11 @@ use crate::ingest::{Nudge, StatusBoard};
 use crate::model::{Event, SourceName};
 use crate::mqtt::topic::{Inbound, Topics};
 use crate::mqtt::{Inbox, Message};
+use crate::publish::{Replies, Reply};
 use crate::store::Store;
 
 /// The largest body of a command. What is longer is no command of a person or a program that means well.
 const LARGEST: usize = 64 * 1024;
-
-/// A message that is to be published once, soon, and is not kept: whoever asked asks again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply {
-    /// Where to.
-    pub topic: String,
-    /// What it says.
-    pub payload: String,
-    /// What the MQTT 5 client that asked wants back with it.
-    pub correlation: Option<Bytes>,
-}
 
 /// What comes in, without what it takes to acknowledge it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,25 +68,23 @@ pub struct Rooms {
 pub struct Commands {
     rooms: Rooms,
     topics: Topics,
-    birth: Arc<Notify>,
+    replies: Replies,
 }
 
 impl Commands {
-    /// What does commands; `birth` is notified when Home Assistant says that it is there.
+    /// What does commands and gives the answers to the publisher.
     #[must_use]
-    pub fn new(rooms: Rooms, topics: Topics, birth: Arc<Notify>) -> Self {
-        Self { rooms, topics, birth }
+    pub fn new(rooms: Rooms, topics: Topics, replies: Replies) -> Self {
+        Self { rooms, topics, replies }
     }
 
-    /// Does what comes in, one after the other, and gives the answers to whoever publishes.
+    /// Does what comes in, one after the other.
     ///
-    /// A full channel of answers holds the commands up; the broker keeps what is not acknowledged.
-    pub async fn run(
-        self,
-        mut inbox: Inbox,
-        replies: mpsc::Sender<Reply>,
-        stop: CancellationToken,
-    ) -> anyhow::Result<()> {
+    /// Too many answers that wait hold the commands up; the broker keeps what is not acknowledged.
+    ///
+    /// # Errors
+    /// None; the signature is that of every task.
+    pub async fn run(self, mut inbox: Inbox, stop: CancellationToken) -> anyhow::Result<()> {
         loop {
             let message = tokio::select! {
                 () = stop.cancelled() => return Ok(()),
@@ -106,9 +93,7 @@ impl Commands {
             let Some(message) = message else { return Ok(()) };
             let request = Request::from(&message);
             for reply in self.handle(&request).await {
-                if replies.send(reply).await.is_err() {
-                    return Ok(());
-                }
+                self.replies.send(reply).await;
             }
             // A crash before this line makes the broker deliver the command again: it finds what it did.
             message.ack();
@@ -122,7 +107,7 @@ impl Commands {
         };
         if inbound == Inbound::HomeAssistant {
             if request.payload.trim_ascii() == b"online" {
-                self.birth.notify_one();
+                self.replies.birth().await;
             }
             return Vec::new();
         }
@@ -153,7 +138,11 @@ impl Commands {
         let event = json!({
             "v": 1, "event": "command_rejected", "time": time, "topic": request.topic, "reason": reason,
         });
-        vec![Reply { topic: self.topics.bridge("event"), payload: event.to_string(), correlation: None }]
+        vec![Reply {
+            topic: self.topics.bridge("event"),
+            payload: event.to_string().into(),
+            correlation: None,
+        }]
     }
 
     /// The answer on the topic that an MQTT 5 client asked for, if that is one where clients may ask for answers.
@@ -163,7 +152,7 @@ impl Commands {
         let is_plain = !below.is_empty() && !topic.contains(['+', '#', '\0']);
         is_plain.then(|| Reply {
             topic: topic.to_owned(),
-            payload: payload.to_string(),
+            payload: payload.to_string().into(),
             correlation: request.correlation.clone(),
         })
     }

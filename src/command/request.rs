@@ -4,9 +4,10 @@ use serde_json::{Map, Value, json};
 
 use super::body;
 use super::envelope::{Fault, envelope};
-use super::{Commands, Reply, Request};
+use super::{Commands, Request};
 use crate::ingest::Scope;
 use crate::model::{DeviceId, Payload, SourceName};
+use crate::publish::Reply;
 
 /// The longest verb that is repeated in the topic of its answer.
 const LONGEST_VERB: usize = 64;
@@ -32,8 +33,11 @@ impl Commands {
             Err(fault) => Err(fault),
         };
         let payload = envelope(outcome, &transaction);
-        let response =
-            Reply { topic: self.topics.response(verb), payload: payload.to_string(), correlation: None };
+        let response = Reply {
+            topic: self.topics.response(verb),
+            payload: payload.to_string().into(),
+            correlation: None,
+        };
         [Some(response), self.respond(request, &payload)].into_iter().flatten().collect()
     }
 

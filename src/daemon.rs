@@ -1,0 +1,158 @@
+//! THE wiring: which parts the daemon has and how they hang together, in the order of the flow.
+//!
+//! Holds no logic of its own; what a part does stands in its room.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+
+use crate::command::{Commands, Rooms};
+use crate::config::{Config, Mqtt};
+use crate::decode::Registry;
+use crate::downlink::Queues;
+use crate::http::{Health, Server};
+use crate::ingest::{Source, StatusBoard};
+use crate::mqtt::topic::Topics;
+use crate::publish::{self, Parts, Publisher};
+use crate::store::{Options, Store};
+use crate::supervisor::Supervisor;
+use crate::{mqtt, systemd};
+
+/// How long each stage has to end in order.
+const GRACE: Duration = Duration::from_secs(8);
+
+/// Runs the gateway until `stop` resolves.
+///
+/// # Errors
+/// What keeps it from starting, or the part that broke, in a person's words.
+pub async fn run(config: Config, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let config = Arc::new(config);
+    let mut supervisor = Supervisor::new();
+
+    let (store, syncer) = Store::open(Options {
+        dir: config.gateway.data_dir.clone(),
+        cache: config.store.cache,
+        flush: config.store.flush,
+    })?;
+    let registry = Arc::new(Registry::new(&config).map_err(|problems| {
+        let lines: Vec<_> = problems.iter().map(|(key, what)| format!("{key}: {what}")).collect();
+        anyhow!("{}", lines.join("; "))
+    })?);
+    let board = StatusBoard::new(config.sources.iter().map(|source| source.name.clone()));
+    let queues = Queues::new(store.clone(), Arc::clone(&config), Arc::clone(&registry));
+    let topics = Topics::new(&config.mqtt.base, &config.mqtt.discovery.prefix);
+    let broker = Broker::start(&config.mqtt).await?;
+    let (link, progress, inbox, driver) = mqtt::connect(&broker.mqtt, &config.gateway.id, &topics)?;
+    let (replies, orders) = publish::replies();
+    let health = Health::default();
+
+    // What feeds ends first: sources, callbacks, commands.
+    let stop_feeding = supervisor.stage();
+    let mut nudges = BTreeMap::new();
+    for settings in &config.sources {
+        let source = Source::new(settings.clone(), store.clone(), board.clone())?;
+        nudges.insert(settings.name.clone(), source.nudge());
+        supervisor.spawn(format!("source {}", settings.name), source.run(stop_feeding.clone()));
+    }
+    if let Some(http) = &config.http {
+        let server = Server::bind(http, &config, store.clone(), queues.clone(), health.clone()).await?;
+        supervisor.spawn("http", server.run(stop_feeding.clone()));
+    }
+    let rooms = Rooms {
+        config: Arc::clone(&config),
+        store: store.clone(),
+        queues: queues.clone(),
+        registry: Arc::clone(&registry),
+        board: board.clone(),
+        nudges,
+    };
+    supervisor
+        .spawn("commands", Commands::new(rooms, topics.clone(), replies).run(inbox, stop_feeding.clone()));
+    supervisor.spawn("downlinks", queues.run(stop_feeding));
+
+    // Then what publishes, then the connection that it publishes on, then the broker at its other end.
+    let publisher = Publisher::new(Parts {
+        config: Arc::clone(&config),
+        store,
+        registry,
+        status: board,
+        topics,
+        link,
+        progress,
+        replies: orders,
+    });
+    let stop_publishing = supervisor.stage();
+    supervisor.spawn("publisher", publisher.run(stop_publishing));
+    let stop_driving = supervisor.stage();
+    supervisor.spawn("mqtt", driver.run(stop_driving));
+    broker.spawn(&mut supervisor);
+
+    // The store's last flush comes when nobody writes any more.
+    let stop_store = supervisor.stage();
+    supervisor.spawn("store", syncer.run(stop_store.clone()));
+    supervisor.spawn("watchdog", systemd::watchdog(stop_store, || Ok(())));
+
+    tracing::info!(gateway = config.gateway.id, sources = config.sources.len(), "gateway runs");
+    systemd::ready();
+    let stop = async {
+        stop.await;
+        tracing::info!("gateway ends");
+        systemd::stopping();
+    };
+    supervisor.run(stop, GRACE).await
+}
+
+/// The broker of the configuration: one outside, or the built-in one.
+struct Broker {
+    /// How we reach it.
+    mqtt: Mqtt,
+    #[cfg(feature = "embedded-broker")]
+    built_in: Option<mqtt::broker::Broker>,
+}
+
+impl Broker {
+    #[cfg(feature = "embedded-broker")]
+    async fn start(mqtt: &Mqtt) -> anyhow::Result<Self> {
+        use secrecy::ExposeSecret as _;
+
+        if mqtt.url.scheme() != "embedded" {
+            return Ok(Self { mqtt: mqtt.clone(), built_in: None });
+        }
+        let login = mqtt.username.as_deref().zip(mqtt.password.as_ref().map(|secret| secret.expose_secret()));
+        let broker = mqtt::broker::Broker::start(listen_address(mqtt)?, login).await?;
+        let url = format!("mqtt://{}", broker.address()).parse().context("mqtt.url")?;
+        Ok(Self { mqtt: Mqtt { url, ..mqtt.clone() }, built_in: Some(broker) })
+    }
+
+    #[cfg(not(feature = "embedded-broker"))]
+    async fn start(mqtt: &Mqtt) -> anyhow::Result<Self> {
+        std::future::ready(()).await;
+        if mqtt.url.scheme() == "embedded" {
+            anyhow::bail!("mqtt.url: this build has no built-in broker (expected mqtt, mqtts, ws or wss)");
+        }
+        Ok(Self { mqtt: mqtt.clone() })
+    }
+
+    fn spawn(self, supervisor: &mut Supervisor) {
+        #[cfg(feature = "embedded-broker")]
+        if let Some(broker) = self.built_in {
+            let stop = supervisor.stage();
+            supervisor.spawn("built-in broker", broker.run(stop));
+        }
+    }
+}
+
+#[cfg(feature = "embedded-broker")]
+fn listen_address(mqtt: &Mqtt) -> anyhow::Result<SocketAddr> {
+    let host = mqtt.url.host_str().unwrap_or("127.0.0.1");
+    let port = mqtt.url.port().unwrap_or(1883);
+    (host, port)
+        .to_socket_addrs()
+        .with_context(|| format!("mqtt.url: `{host}` is no address to listen on"))?
+        .next()
+        .with_context(|| format!("mqtt.url: `{host}` is no address to listen on"))
+}
