@@ -15,7 +15,7 @@ use super::{Change, DeviceState, OutboxEntry, OutboxKey, Store};
 use crate::model::{DeviceId, Event, Timestamp};
 
 /// At most so many events lie in a block,
-const BLOCK_EVENTS: usize = 50;
+const BLOCK_EVENTS: usize = 100;
 /// and about so many bytes.
 const BLOCK_BYTES: usize = 4 * 1024;
 /// So many blocks may be done and not yet removed.

@@ -1,22 +1,22 @@
 //! Keeping uplinks: what is new, what is the same message once more, and what a second copy adds.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::database::Commit;
 use super::error::StoreError;
 use super::layout::{
-    Table, UplinkKey, Week, device_key, second_prefix, seconds, source_key, uplink_key, uplink_key_parts,
+    LARGEST_COMMIT, Table, UplinkKey, Week, device_key, second_prefix, seconds, source_key, uplink_key,
+    uplink_key_parts,
 };
 use super::memory::{KnownDevice, Memory};
-use super::outbox::Staged;
 use super::record::{DeviceRecord, Record, UplinkRecord};
 use super::{Change, Recorded, Store};
 use crate::model::{Device, Event, SourceName, Timestamp, Uplink, UplinkId, UplinkTail};
 
-/// So many uplinks are written at once: with as many new devices, their events and a cursor they stay within the
-/// largest commit.
-const PART_OF_SWEEP: usize = 45;
+/// A part of a sweep is full at so many writes: the next uplink may add two of its own, and the blocks of its
+/// events and a cursor still stay within the largest commit.
+const PART_OF_SWEEP: usize = LARGEST_COMMIT - 8;
 
 /// A poll that brought nothing new writes nothing, unless its cursor has moved on by so much; after a crash the
 /// cloud is asked for at most so much twice.
@@ -34,71 +34,68 @@ impl Store {
         let mut sorted: Vec<&Uplink> = uplinks.iter().collect();
         sorted.sort_by_key(|uplink| (uplink.time, uplink.id()));
         let mut recorded = Recorded::default();
-        let mut parts = sorted.chunks(PART_OF_SWEEP).peekable();
-        if parts.peek().is_none() {
-            self.record_part(&[], cursor, false)?;
-        }
+        let mut left = sorted.as_slice();
         let mut wrote = false;
-        while let Some(part) = parts.next() {
+        loop {
             // A crash between two parts leaves the cursor where it was, and the repeat finds the first part known.
-            let last = parts.peek().is_none();
-            let (kept, written) = self.record_part(part, cursor.filter(|_| last), wrote)?;
-            wrote |= written;
-            recorded.new.extend(kept.new);
-            recorded.known += kept.known;
+            wrote |= self.record_part(&mut left, cursor, wrote, &mut recorded)?;
+            if left.is_empty() {
+                break;
+            }
         }
         Ok(recorded)
     }
 
     /// Keeps one uplink; durable when this returns.
     pub async fn record_uplink(&self, uplink: &Uplink) -> Result<Recorded, StoreError> {
-        let (recorded, _) = self.record_part(&[uplink], None, false)?;
+        let mut recorded = Recorded::default();
+        self.record_part(&mut [uplink].as_slice(), None, false, &mut recorded)?;
         // Also where it was known: the first copy may be of a sweep that is not durable yet.
         self.durable().await?;
         Ok(recorded)
     }
 
+    /// Keeps as many uplinks as fit into one commit, with the last of them the cursor; says whether that was news.
     fn record_part(
         &self,
-        uplinks: &[&Uplink],
+        left: &mut &[&Uplink],
         cursor: Option<(&SourceName, &str, Timestamp)>,
         wrote_before: bool,
-    ) -> Result<(Recorded, bool), StoreError> {
+        recorded: &mut Recorded,
+    ) -> Result<bool, StoreError> {
         let mut memory = self.memory();
         let mut part = Part::default();
-        for uplink in uplinks {
+        while let Some((uplink, rest)) = left.split_first() {
+            if part.writes() >= PART_OF_SWEEP {
+                break;
+            }
             self.stage_uplink(&mut memory, &mut part, uplink)?;
+            *left = rest;
         }
-        let news = part.is_news();
-        if let Some((source, scope, time)) = cursor {
-            self.stage_cursor(&mut memory, &mut part.commit, (source, scope, time), news || wrote_before)?;
+        let news = !part.uplinks.is_empty();
+        if let Some(cursor) = cursor.filter(|_| left.is_empty()) {
+            self.stage_cursor(&mut memory, &mut part.commit, cursor, news || wrote_before)?;
         }
-        let Part { mut commit, events, devices, staged: uplinks, recorded, last_seen } = part;
-        for (key, record) in uplinks {
-            if let Some((_, second, _)) = uplink_key_parts(&key) {
-                commit.put_uplink(Week::of(second), key.as_slice(), record.encode()?);
+        for (key, record) in &part.uplinks {
+            if let Some((_, second, _)) = uplink_key_parts(key) {
+                part.commit.put_uplink(Week::of(second), key.as_slice(), record.encode()?);
             }
         }
-        let staged = if events.is_empty() {
-            Staged::default()
-        } else {
-            memory.outbox.stage(self.database(), &mut commit, &events)?
-        };
-        self.database().apply(commit)?;
+        let staged = memory.outbox.stage(self.database(), &mut part.commit, &part.events)?;
+        self.database().apply(part.commit)?;
         memory.outbox.keep(&staged);
-        let added: BTreeSet<Change> = devices.values().map(|known| Change::Device(known.device.id)).collect();
-        memory.devices.extend(devices);
-        for (device, time) in last_seen {
+        let added: Vec<_> = part.devices.values().map(|known| Change::Device(known.device.id)).collect();
+        memory.devices.extend(part.devices);
+        for (device, time) in part.last_seen {
             if let Some(known) = memory.devices.get_mut(&device) {
                 known.device.last_seen = known.device.last_seen.max(Some(time));
             }
         }
         drop(memory);
-        self.announce(added);
-        if !events.is_empty() {
-            self.announce([Change::Outbox]);
-        }
-        Ok((recorded, news))
+        recorded.new.extend(part.new);
+        recorded.known += part.known;
+        self.announce(added.into_iter().chain((!part.events.is_empty()).then_some(Change::Outbox)));
+        Ok(news)
     }
 
     fn stage_uplink(&self, memory: &mut Memory, part: &mut Part, uplink: &Uplink) -> Result<(), StoreError> {
@@ -112,19 +109,19 @@ impl Store {
             let printed = self.stage_device(memory, part, uplink, source)?;
             let id = UplinkId { device: printed, ..id };
             part.events.push(Event::Uplink(Box::new(Uplink { device: printed, ..uplink.clone() })));
-            part.recorded.new.push(id);
-            part.staged.insert(key, copy);
+            part.new.push(id);
+            part.uplinks.insert(key, copy);
             part.last_seen.insert(uplink.device.number(), uplink.time);
             return Ok(());
         };
-        part.recorded.known += 1;
+        part.known += 1;
         let location = uplink.location.filter(|_| known.location.is_none());
         copy.location =
             location.as_ref().map(|location| known.location_record(location, seconds(uplink.time)));
         if !known.fill_from(&copy) {
             return Ok(());
         }
-        part.staged.insert(known_key, known);
+        part.uplinks.insert(known_key, known);
         if let (Some(location), Some((_, second, tail))) = (location, uplink_key_parts(&known_key)) {
             let device = memory.printed(uplink.device);
             let uplink = Some(UplinkId { device, seconds: i64::from(second), tail });
@@ -153,7 +150,7 @@ impl Store {
             }
         }
         let (lowest, highest) = (end_of_second(prefix, 0), end_of_second(prefix, u8::MAX));
-        of_second.extend(part.staged.range(lowest..=highest).map(|(key, record)| (*key, record.clone())));
+        of_second.extend(part.uplinks.range(lowest..=highest).map(|(key, record)| (*key, record.clone())));
         if let Some(found) = of_second.remove_entry(key) {
             return Ok(Some(found));
         }
@@ -239,14 +236,15 @@ struct Part {
     /// Devices that are new.
     devices: BTreeMap<u32, KnownDevice>,
     /// Uplinks that are new or have changed.
-    staged: BTreeMap<UplinkKey, UplinkRecord>,
+    uplinks: BTreeMap<UplinkKey, UplinkRecord>,
     last_seen: BTreeMap<u32, Timestamp>,
-    recorded: Recorded,
+    new: Vec<UplinkId>,
+    known: usize,
 }
 
 impl Part {
-    fn is_news(&self) -> bool {
-        !self.staged.is_empty()
+    fn writes(&self) -> usize {
+        self.uplinks.len() + self.devices.len()
     }
 }
 

@@ -1,0 +1,144 @@
+//! Bytes that reach the disk and memory that is held for each uplink, from the store's own verbs: a backfill in
+//! sweeps with its outbox emptied behind it, single durable uplinks, and polls that bring nothing new.
+//!
+//! `cargo bench --bench store -- [UPLINKS]`; a table on standard output. Needs a file system that counts what is
+//! written (not tmpfs): the folder is made in the current directory.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use sigfox2mqtt::model::{DeviceId, Fields, SourceName, Timestamp, Uplink};
+use sigfox2mqtt::store::{DeviceState, Options, Store};
+use tokio_util::sync::CancellationToken;
+
+const DEVICES: u32 = 500;
+/// As many as a sweep holds that goes back for a day or so.
+const SWEEP: u32 = 2_000;
+const START_MS: i64 = 1_789_000_000_000;
+/// 500 devices at 20 uplinks a day: one each 8.64 s.
+const STEP_MS: i64 = 8_640;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let uplinks = std::env::args().find_map(|word| word.parse().ok()).unwrap_or(100_000);
+    let folder = tempfile::tempdir_in(".").context("a folder on a real file system")?;
+    let (store, syncer) = Store::open(Options {
+        dir: folder.path().to_owned(),
+        cache: 8 << 20,
+        flush: Duration::from_secs(5),
+    })?;
+    let stop = CancellationToken::new();
+    let work = async {
+        let result = measure(&store, uplinks).await;
+        stop.cancel();
+        result
+    };
+    let (synced, measured) = tokio::join!(syncer.run(stop.clone()), work);
+    synced.and(measured)
+}
+
+async fn measure(store: &Store, uplinks: u32) -> anyhow::Result<()> {
+    let source: SourceName = "factory".parse()?;
+    println!("| step | uplinks | seconds | bytes written an uplink | MB on disk | MB of memory |");
+    println!("|---|---|---|---|---|---|");
+    let mut row = Row::begin()?;
+    for first in (0..uplinks).step_by(usize::try_from(SWEEP)?) {
+        let sweep: Vec<Uplink> =
+            (first..uplinks.min(first + SWEEP)).map(|number| uplink(number, &source)).collect();
+        let cursor = sweep.last().map_or_else(Timestamp::default, |uplink| uplink.time);
+        store.record_sweep(&sweep, Some((&source, "type", cursor)))?;
+        empty_outbox(store)?;
+        tokio::task::yield_now().await;
+    }
+    store.flush().await?;
+    row = row.print("backfill, outbox included", uplinks, store)?;
+    for number in uplinks..uplinks + 200 {
+        store.record_uplink(&uplink(number, &source)).await?;
+        empty_outbox(store)?;
+    }
+    store.flush().await?;
+    row = row.print("single, each durable", 200, store)?;
+    let known: Vec<Uplink> = (uplinks..uplinks + 100).map(|number| uplink(number, &source)).collect();
+    for _ in 0..100 {
+        store.record_sweep(&known, None)?;
+        store.flush().await?;
+    }
+    row.print("100 polls, nothing new", 1, store)?;
+    Ok(())
+}
+
+fn empty_outbox(store: &Store) -> anyhow::Result<()> {
+    loop {
+        let head = store.outbox_head(&BTreeSet::new(), 100)?;
+        if head.is_empty() {
+            return Ok(());
+        }
+        let states: Vec<_> = head.iter().filter_map(|entry| state(&entry.event)).collect();
+        let keys: Vec<_> = head.into_iter().map(|entry| entry.key).collect();
+        store.outbox_done(&keys, &states)?;
+    }
+}
+
+fn state(event: &sigfox2mqtt::model::Event) -> Option<(DeviceId, DeviceState)> {
+    let sigfox2mqtt::model::Event::Uplink(uplink) = event else { return None };
+    let mut fields = Fields::new();
+    fields.insert("level".to_owned(), 1.23.into());
+    fields.insert("battery".to_owned(), 3540.into());
+    let state = DeviceState { newest: uplink.id(), time: uplink.time, fields, location: uplink.location };
+    Some((uplink.device, state))
+}
+
+fn uplink(number: u32, source: &SourceName) -> Uplink {
+    let time = Timestamp::from_millis(START_MS + i64::from(number) * STEP_MS).unwrap_or_default();
+    let [a, b, c, d] = number.to_be_bytes();
+    Uplink {
+        device: DeviceId::new(0x0010_0000 + number % DEVICES * 7, 6),
+        time,
+        seq: u16::try_from(number / DEVICES % 4096).ok(),
+        payload: sigfox2mqtt::model::Payload::new(vec![a, b, c, d, 1, 2, 3, 4, 5, 6, 7, 8])
+            .unwrap_or_default(),
+        source: source.clone(),
+        received: time.plus(Duration::from_secs(30)),
+        replay: true,
+        link_quality: None,
+        rssi: Some(-118.0),
+        snr: Some(12.1),
+        stations: Some(3),
+        ack: Some(false),
+        location: None,
+    }
+}
+
+/// What the kernel counted at the beginning of a step.
+struct Row {
+    written: u64,
+    begun: Instant,
+}
+
+impl Row {
+    fn begin() -> anyhow::Result<Self> {
+        Ok(Self { written: number_in("/proc/self/io", "write_bytes:")?, begun: Instant::now() })
+    }
+
+    fn print(self, step: &str, uplinks: u32, store: &Store) -> anyhow::Result<Self> {
+        let next = Self::begin()?;
+        println!(
+            "| {step} | {uplinks} | {:.1} | {} | {} | {} |",
+            (next.begun - self.begun).as_secs_f64(),
+            (next.written - self.written) / u64::from(uplinks),
+            store.size_on_disk()? / 1_000_000,
+            number_in("/proc/self/status", "VmRSS:")? / 1000,
+        );
+        Ok(next)
+    }
+}
+
+fn number_in(file: &str, label: &str) -> anyhow::Result<u64> {
+    let text = fs::read_to_string(file).with_context(|| file.to_owned())?;
+    let line =
+        text.lines().find_map(|line| line.strip_prefix(label)).with_context(|| format!("no {label}"))?;
+    let number = line.split_whitespace().next().with_context(|| format!("no number after {label}"))?;
+    Ok(number.parse()?)
+}
