@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::config::parse_duration;
 use crate::downlink::{Expiry, Order, Refusal, Target};
 use crate::model::{DownlinkPayload, Fields, ItemId, Timestamp};
 
@@ -173,31 +174,16 @@ pub(super) fn time(value: &Value) -> Result<Timestamp, String> {
     time.ok_or_else(|| "is no time (expected RFC 3339, such as 2026-09-09T22:26:40Z)".to_owned())
 }
 
-/// `90s 15m 6h 2d`, or a number of seconds.
+/// `90s 15m 1h30m 2d`, or a number of seconds.
 fn duration(value: &Value) -> Result<Duration, String> {
-    let seconds = match value {
-        Value::Number(number) => number.as_u64(),
-        Value::String(text) => seconds(text),
+    let duration = match value {
+        Value::Number(number) => number.as_u64().map(Duration::from_secs),
+        Value::String(text) => parse_duration(text),
         _ => None,
     };
-    seconds
-        .filter(|seconds| *seconds > 0)
-        .map(Duration::from_secs)
+    duration
+        .filter(|duration| !duration.is_zero())
         .ok_or_else(|| "is no duration (expected \"90s\", \"15m\", \"6h\" or \"2d\")".to_owned())
-}
-
-fn seconds(text: &str) -> Option<u64> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at_checked(digits)?;
-    let unit = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 86_400,
-        "w" => 7 * 86_400,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(unit)
 }
 
 #[cfg(test)]
@@ -280,9 +266,9 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_body_makes_it_panic(body in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
-            let _ = orders(&body, true, |_| Err(String::new()));
-            let _ = target(&body);
-            let _ = transaction(&body);
+            drop(orders(&body, true, |_| Err(String::new())));
+            drop(target(&body));
+            drop(transaction(&body));
         }
     }
 }

@@ -57,7 +57,7 @@ impl Commands {
             DownlinkVerb::Replace if whole_fault.is_none() => queues.replace(device, entries).await,
             _ => queues.push(device, entries).await,
         };
-        let outcomes = done.map_err(Rejected::by_store)?;
+        let outcomes = done.map_err(|error| Rejected::by_store(&error))?;
         if let Some(reason) = whole_fault {
             return Err(Rejected { fault: Fault::new("malformed", reason), is_told: false });
         }
@@ -72,7 +72,7 @@ impl Commands {
             Target::One(id) => id.to_string(),
             Target::All => "all".to_owned(),
         };
-        match self.rooms.queues.cancel(device, target).await.map_err(Rejected::by_store)? {
+        match self.rooms.queues.cancel(device, target).await.map_err(|error| Rejected::by_store(&error))? {
             Cancelled::Done(ids) => Ok(json!({ "cancelled": ids })),
             Cancelled::Unknown => {
                 Err(untold("unknown_item", format!("unknown_item: {device} has no downlink `{named}`")))
@@ -93,7 +93,7 @@ struct Rejected {
 }
 
 impl Rejected {
-    fn by_store(error: StoreError) -> Self {
+    fn by_store(error: &StoreError) -> Self {
         let message = format!("unavailable: the gateway cannot keep it ({error})");
         Self { fault: Fault::new("unavailable", message), is_told: false }
     }

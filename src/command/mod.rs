@@ -120,7 +120,7 @@ impl Commands {
         }
         match inbound {
             Inbound::Downlink { device, verb } => self.downlink(request, device, verb).await,
-            Inbound::Request(verb) => self.request(request, &verb).await,
+            Inbound::Request(verb) => self.request(request, &verb),
             Inbound::HomeAssistant => Vec::new(),
         }
     }

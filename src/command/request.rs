@@ -14,7 +14,7 @@ const LONGEST_VERB: usize = 64;
 
 impl Commands {
     /// Does a request and answers it on `bridge/response/<verb>`, and where an MQTT 5 client wants it.
-    pub(super) async fn request(&self, request: &Request, verb: &str) -> Vec<Reply> {
+    pub(super) fn request(&self, request: &Request, verb: &str) -> Vec<Reply> {
         let is_plain = |byte: u8| byte.is_ascii_lowercase() || b"/_-".contains(&byte);
         if verb.len() > LONGEST_VERB || !verb.bytes().all(is_plain) {
             return self.reject(request, "unknown_request: no request has this verb");
@@ -29,7 +29,7 @@ impl Commands {
         let transaction =
             arguments.as_ref().ok().and_then(|all| all.get("transaction").cloned()).unwrap_or_default();
         let outcome = match arguments {
-            Ok(arguments) => self.answer(verb, &arguments).await,
+            Ok(arguments) => self.answer(verb, &arguments),
             Err(fault) => Err(fault),
         };
         let payload = envelope(outcome, &transaction);
@@ -41,7 +41,7 @@ impl Commands {
         [Some(response), self.respond(request, &payload)].into_iter().flatten().collect()
     }
 
-    async fn answer(&self, verb: &str, arguments: &Map<String, Value>) -> Result<Value, Fault> {
+    fn answer(&self, verb: &str, arguments: &Map<String, Value>) -> Result<Value, Fault> {
         let allowed = self.rooms.config.mqtt.requests.as_ref();
         if allowed.is_some_and(|allowed| !allowed.iter().any(|one| one == verb)) {
             return Err(Fault::new("not_allowed", format!("mqtt.requests does not list `{verb}`")));

@@ -1,11 +1,10 @@
 //! Downlinks from the accepted command to their end.
 //!
-//! `machine` thinks (pure, with the one `table` of transitions); `Queues` reads the clock, asks the store to keep
+//! `machine` thinks (pure, with one table of transitions); `Queues` reads the clock, asks the store to keep
 //! what the machine decided, and answers only when that is durable. Knows neither MQTT nor HTTP.
 
 mod machine;
 mod order;
-mod table;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -3,8 +3,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod callback;
 mod check;
 mod cloud;
 mod cloud_mock;
 mod house;
 mod ingest;
+mod listener;

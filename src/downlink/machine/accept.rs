@@ -3,8 +3,8 @@
 use super::elapse::time_out;
 use super::sheet::Sheet;
 use super::{QUEUE_BOUND, Rules};
+use crate::downlink::machine::table::Cause;
 use crate::downlink::order::{Cancelled, Expiry, Order, Outcome, Refusal, Target};
-use crate::downlink::table::Cause;
 use crate::model::{DeviceId, Downlink, DownlinkState, ItemId, Timestamp};
 use crate::store::QueueChange;
 

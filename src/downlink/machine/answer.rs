@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::elapse::time_out;
 use super::sheet::Sheet;
 use super::{Rules, used_today};
+use crate::downlink::machine::table::Cause;
 use crate::downlink::order::Report;
-use crate::downlink::table::Cause;
 use crate::model::{Downlink, DownlinkPayload, DownlinkState, Evidence, Timestamp, UplinkId};
 use crate::store::QueueChange;
 

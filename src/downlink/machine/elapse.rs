@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::sheet::Sheet;
 use super::went_out_on_day_of;
-use crate::downlink::table::Cause;
+use crate::downlink::machine::table::Cause;
 use crate::model::{Downlink, DownlinkState, ItemId, Timestamp};
 use crate::store::QueueChange;
 

@@ -7,6 +7,7 @@ mod accept;
 mod answer;
 mod elapse;
 mod sheet;
+mod table;
 #[cfg(test)]
 mod tests;
 

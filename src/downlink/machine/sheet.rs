@@ -1,6 +1,6 @@
 //! A queue while it is being changed: every change of an item goes through here and leaves its event.
 
-use crate::downlink::table::{self, Cause};
+use crate::downlink::machine::table::{self, Cause};
 use crate::model::{Downlink, Event, Evidence, ItemId, Timestamp, UplinkId};
 use crate::store::QueueChange;
 

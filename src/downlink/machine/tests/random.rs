@@ -7,11 +7,11 @@ use proptest::prelude::*;
 
 use super::{Queue, at, device, order, reported, rules};
 use crate::downlink::machine::answer::answered_before;
+use crate::downlink::machine::table;
 use crate::downlink::machine::{
     Entry, QUEUE_BOUND, Seen, ask, cancel, observe, push, replace, report, sweep, used_today,
 };
 use crate::downlink::order::{Expiry, Order, Target};
-use crate::downlink::table;
 use crate::model::{DownlinkPayload, DownlinkState, Timestamp, UplinkId, UplinkTail};
 
 #[derive(Debug, Clone)]
