@@ -27,6 +27,7 @@ pub mod clock;
 pub mod cloud;
 pub mod command;
 pub mod config;
+pub mod control;
 pub mod daemon;
 pub mod decode;
 pub mod downlink;

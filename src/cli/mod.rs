@@ -7,11 +7,17 @@ mod check;
 mod config;
 mod decode;
 mod demo;
+mod devices;
+mod downlinks;
 mod exit;
 mod globals;
+mod locations;
+mod messages;
 mod output;
+mod reading;
 mod run;
 mod simulate;
+mod sources;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -43,6 +49,11 @@ enum Command {
     Check(check::Args),
     Config(config::Args),
     Decode(decode::Args),
+    Devices(devices::Args),
+    Messages(messages::Args),
+    Locations(locations::Args),
+    Downlinks(downlinks::Args),
+    Sources(sources::Args),
 }
 
 /// Does what the arguments ask for; the first one is the program's name.
@@ -59,6 +70,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(args) => check::execute(&args, &globals),
         Command::Config(args) => config::execute(&args, &globals),
         Command::Decode(args) => decode::execute(&args, &globals),
+        Command::Devices(args) => devices::execute(&args, &globals),
+        Command::Messages(args) => messages::execute(&args, &globals),
+        Command::Locations(args) => locations::execute(&args, &globals),
+        Command::Downlinks(args) => downlinks::execute(&args, &globals),
+        Command::Sources(args) => sources::execute(&args, &globals),
     };
     exit::of_outcome(outcome)
 }

@@ -168,6 +168,12 @@ impl Store {
         Ok((store.clone(), Syncer { store, requests, flush }))
     }
 
+    /// Whether a store was ever made in a data directory; whoever only reads must not make one.
+    #[must_use]
+    pub fn exists(dir: &std::path::Path) -> bool {
+        Database::exists(dir)
+    }
+
     /// A note under a key: small things that sources keep over a restart.
     pub fn note(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(self.database().table(Table::Notes)?.get(key)?.map(|value| value.to_vec()))

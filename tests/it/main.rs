@@ -10,3 +10,4 @@ mod cloud_mock;
 mod house;
 mod ingest;
 mod listener;
+mod reading;

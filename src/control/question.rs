@@ -1,0 +1,43 @@
+//! What may be asked.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{DeviceId, Timestamp};
+
+/// The most rows of one answer: what is longer is exported, which streams.
+pub(super) const MOST_ROWS: usize = 10_000;
+
+/// A question about what the gateway knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Question {
+    /// The devices, by id.
+    Devices {
+        /// This one only.
+        device: Option<DeviceId>,
+    },
+    /// Uplinks, newest first.
+    Messages(Range),
+    /// Locations, newest first.
+    Locations(Range),
+    /// Downlinks that are not forgotten, by device and in the order of the queue.
+    Downlinks {
+        /// Of this device only.
+        device: Option<DeviceId>,
+    },
+    /// The sources, by name.
+    Sources,
+}
+
+/// Which part of the history is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Range {
+    /// Of this device only.
+    pub device: Option<DeviceId>,
+    /// From this time on.
+    pub from: Option<Timestamp>,
+    /// Before this time.
+    pub to: Option<Timestamp>,
+    /// At most so many; never more than 10,000.
+    pub limit: usize,
+}

@@ -1,0 +1,110 @@
+//! The daemon's side of the socket.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{LONGEST_QUESTION, Question, SOCKET, View};
+
+/// How many may ask at once; others wait in the system's queue.
+const MOST_CLIENTS: usize = 8;
+
+/// How long a client may take to ask, and to take its answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Answers questions on the socket in the data directory.
+#[derive(Debug)]
+pub struct Server {
+    path: PathBuf,
+    view: View,
+}
+
+impl Server {
+    /// A server for the daemon that has this data directory's store open: a socket that lies there is a dead one.
+    #[must_use]
+    pub fn new(data_dir: &Path, view: View) -> Self {
+        Self { path: data_dir.join(SOCKET), view }
+    }
+
+    /// Answers until told to stop. Without a socket the daemon goes on: only the command line misses it.
+    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let listener = match self.bind() {
+            Ok(listener) => listener,
+            Err(error) => {
+                tracing::warn!(path = %self.path.display(), %error, "no control socket");
+                stop.cancelled().await;
+                return Ok(());
+            }
+        };
+        let mut clients = JoinSet::new();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                Some(_) = clients.join_next() => {}
+                accepted = listener.accept(), if clients.len() < MOST_CLIENTS => match accepted {
+                    Ok((stream, _)) => {
+                        clients.spawn(serve(stream, self.view.clone()));
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "control socket cannot accept");
+                        // Out of descriptors: trying again at once would only spin.
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                    }
+                },
+            }
+        }
+        clients.shutdown().await;
+        remove(&self.path)?;
+        Ok(())
+    }
+
+    /// The socket is for the gateway's own user, whatever the data directory allows.
+    fn bind(&self) -> io::Result<UnixListener> {
+        remove(&self.path)?;
+        let listener = UnixListener::bind(&self.path)?;
+        fs::set_permissions(&self.path, fs::Permissions::from_mode(0o600))?;
+        Ok(listener)
+    }
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// One question, one answer. A client that goes away or dawdles is forgotten.
+async fn serve(stream: UnixStream, view: View) {
+    let done = tokio::time::timeout(PATIENCE, exchange(stream, view)).await;
+    if let Ok(Err(error)) = done {
+        tracing::debug!(%error, "control client left");
+    }
+}
+
+async fn exchange(stream: UnixStream, view: View) -> io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    let mut line = String::new();
+    (&mut stream).take(LONGEST_QUESTION).read_line(&mut line).await?;
+    let answer = match serde_json::from_str::<Question>(&line) {
+        Ok(question) => tokio::task::spawn_blocking(move || view.answer(&question))
+            .await
+            .unwrap_or_else(|_panicked| Err("the question could not be answered".to_owned())),
+        Err(error) => Err(format!("this is no question ({error})")),
+    };
+    let answer: Value = match answer {
+        Ok(answer) => json!({ "answer": answer }),
+        Err(error) => json!({ "error": error }),
+    };
+    let stream = stream.get_mut();
+    stream.write_all(format!("{answer}\n").as_bytes()).await?;
+    stream.shutdown().await
+}

@@ -1,0 +1,172 @@
+//! Questions over a real socket, about a real store.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::{AskError, Question, Range, SOCKET, Server, View, ask};
+use crate::config::{Config, Environment};
+use crate::decode::Registry;
+use crate::ingest::StatusBoard;
+use crate::model::{DeviceId, Location, LocationSource, Timestamp, Uplink};
+use crate::store::{Options, Store};
+
+const CONFIGURATION: &str = r#"
+version = 1
+[sources.factory]
+kind = "sigfox"
+login = "l"
+password = "p"
+[devices.1A2B3C]
+name = "Tank 3"
+decoder = "level"
+[decoders.level]
+format = "level::uint:16:/100"
+"#;
+
+fn uplink(device: &str, second: i64, data: &str, located: bool) -> Uplink {
+    let time = Timestamp::from_cloud(1_789_000_000 + second).unwrap();
+    let location = located.then_some(Location {
+        latitude: 48.1,
+        longitude: 2.5,
+        accuracy_m: Some(400.0),
+        source: LocationSource::Network,
+        time,
+    });
+    Uplink {
+        device: device.parse().unwrap(),
+        time,
+        seq: Some(u16::try_from(second).unwrap()),
+        payload: data.parse().unwrap(),
+        source: "factory".parse().unwrap(),
+        received: time,
+        replay: false,
+        link_quality: None,
+        rssi: Some(-118.0),
+        snr: None,
+        stations: Some(3),
+        ack: None,
+        location,
+    }
+}
+
+/// A view of a store with four uplinks of two devices.
+fn view(dir: &Path) -> View {
+    let (store, _syncer) =
+        Store::open(Options { dir: dir.to_owned(), cache: 1 << 20, flush: Duration::from_secs(5) }).unwrap();
+    let uplinks = [
+        uplink("1A2B3C", 1, "007b", false),
+        uplink("2C", 2, "00", true),
+        uplink("1A2B3C", 3, "00", false),
+        uplink("1A2B3C", 4, "0141", true),
+    ];
+    store.record_sweep(&uplinks, None).unwrap();
+    let config = Config::parse(CONFIGURATION, "c.toml", dir, &Environment::default()).unwrap().config;
+    let registry = Registry::new(&config).unwrap();
+    let board = StatusBoard::new(config.sources.iter().map(|source| source.name.clone()));
+    View::new(Arc::new(config), store, Arc::new(registry), Some(board))
+}
+
+fn range(device: Option<&str>, limit: usize) -> Range {
+    Range { device: device.map(|id| id.parse().unwrap()), from: None, to: None, limit }
+}
+
+fn pick(answer: &Value, pointer: &str) -> Vec<Value> {
+    answer.as_array().unwrap().iter().map(|row| row.pointer(pointer).unwrap().clone()).collect()
+}
+
+#[test]
+fn messages_come_newest_first_with_what_can_be_decoded() {
+    let dir = tempfile::tempdir().unwrap();
+    let view = view(dir.path());
+    let all = view.answer(&Question::Messages(range(None, 100))).unwrap();
+    assert_eq!(
+        pick(&all, "/id"),
+        ["1A2B3C-1789000004-4", "1A2B3C-1789000003-3", "2C-1789000002-2", "1A2B3C-1789000001-1"]
+    );
+    assert_eq!(all[0]["fields"], json!({ "level": 3.21 }));
+    let own = view.answer(&Question::Messages(range(Some("1a2b3c"), 2))).unwrap();
+    assert_eq!(pick(&own, "/name"), ["Tank 3", "Tank 3"]);
+    assert_eq!(own[1]["fields"], json!({}));
+    assert_eq!(own[1]["errors"].as_array().map(Vec::len), Some(1));
+    let from = Range {
+        from: Timestamp::from_cloud(1_789_000_002),
+        to: Timestamp::from_cloud(1_789_000_004),
+        ..range(None, 9)
+    };
+    assert_eq!(pick(&view.answer(&Question::Messages(from)).unwrap(), "/seq"), [3, 2]);
+}
+
+#[test]
+fn locations_devices_downlinks_and_sources_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let view = view(dir.path());
+    let locations = view.answer(&Question::Locations(range(None, 1))).unwrap();
+    assert_eq!(pick(&locations, "/uplink"), ["1A2B3C-1789000004-4"]);
+    assert_eq!(locations[0]["source"], "network");
+    let devices = view.answer(&Question::Devices { device: None }).unwrap();
+    assert_eq!(pick(&devices, "/id"), ["2C", "1A2B3C"]);
+    assert_eq!(pick(&devices, "/decoder"), [Value::Null, json!("level")]);
+    assert_eq!(view.answer(&Question::Downlinks { device: None }), Ok(json!([])));
+    let sources = view.answer(&Question::Sources).unwrap();
+    assert_eq!((&sources[0]["name"], &sources[0]["state"]), (&json!("factory"), &json!("starting")));
+}
+
+#[test]
+fn a_device_that_nobody_knows_is_not_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let view = view(dir.path());
+    let id: DeviceId = "FFFF".parse().unwrap();
+    for question in [
+        Question::Devices { device: Some(id) },
+        Question::Messages(range(Some("FFFF"), 1)),
+        Question::Locations(range(Some("FFFF"), 1)),
+        Question::Downlinks { device: Some(id) },
+    ] {
+        assert_eq!(view.answer(&question), Err("device FFFF not found".to_owned()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_daemon_answers_on_its_socket_what_the_store_would() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_owned();
+    let stop = CancellationToken::new();
+    let view = view(dir.path());
+    let direct = view.answer(&Question::Devices { device: None });
+    let mut daemon = tokio::task::JoinSet::new();
+    // What a killed daemon leaves behind is no obstacle.
+    drop(std::os::unix::net::UnixListener::bind(path.join(SOCKET)).unwrap());
+    daemon.spawn(Server::new(dir.path(), view).run(stop.clone()));
+    let clients = tokio::task::spawn_blocking(move || {
+        let answer = loop {
+            match ask(&path, &Question::Devices { device: None }) {
+                Err(AskError::NoDaemon) => std::thread::yield_now(),
+                other => break other,
+            }
+        };
+        assert_eq!(answer.ok(), direct.ok());
+        let refused = ask(&path, &Question::Messages(range(Some("FFFF"), 1)));
+        assert!(matches!(refused, Err(AskError::Refused(words)) if words == "device FFFF not found"));
+        for noise in ["\n".to_owned(), "{}\n".to_owned(), "{\"ask\":\"x\"}\n".to_owned(), "x".repeat(70_000)]
+        {
+            let mut stream = UnixStream::connect(path.join(SOCKET)).unwrap();
+            // The server may hang up on what is too long while it is still being written.
+            drop(stream.write_all(noise.as_bytes()));
+            let mut line = String::new();
+            if BufReader::new(stream).read_line(&mut line).is_ok() {
+                assert!(line.starts_with("{\"error\":"), "{line}");
+            }
+        }
+    });
+    clients.await.unwrap();
+    stop.cancel();
+    assert!(daemon.join_next().await.unwrap().unwrap().is_ok());
+    assert!(!dir.path().join(SOCKET).exists());
+    assert!(matches!(ask(dir.path(), &Question::Sources), Err(AskError::NoDaemon)));
+}

@@ -1,0 +1,224 @@
+//! Answers questions from the store, the decoders and, in a running daemon, the state of the sources.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::question::{MOST_ROWS, Question, Range};
+use crate::config::{Config, SigfoxApi, SourceKind};
+use crate::decode::{Registry, Resolved};
+use crate::ingest::StatusBoard;
+use crate::model::{Device, DeviceId, Downlink, Location, Uplink};
+use crate::store::{Store, StoreError, UplinkQuery};
+
+/// What answers are made from.
+#[derive(Debug, Clone)]
+pub struct View {
+    config: Arc<Config>,
+    store: Store,
+    registry: Arc<Registry>,
+    board: Option<StatusBoard>,
+}
+
+impl View {
+    /// A view of a gateway; the board is that of a running daemon.
+    #[must_use]
+    pub fn new(
+        config: Arc<Config>,
+        store: Store,
+        registry: Arc<Registry>,
+        board: Option<StatusBoard>,
+    ) -> Self {
+        Self { config, store, registry, board }
+    }
+
+    /// The answer, a list of objects; or in words why there is none. Reads the disk.
+    pub fn answer(&self, question: &Question) -> Result<Value, String> {
+        match question {
+            Question::Devices { device } => self.devices(*device),
+            Question::Messages(range) => self.messages(range),
+            Question::Locations(range) => self.locations(range),
+            Question::Downlinks { device } => self.downlinks(*device),
+            Question::Sources => Ok(self.sources()),
+        }
+    }
+
+    fn devices(&self, only: Option<DeviceId>) -> Result<Value, String> {
+        let devices = match only {
+            Some(id) => vec![self.known(id)?],
+            None => self.store.devices().map_err(said)?,
+        };
+        devices.iter().map(|device| self.device(device)).collect()
+    }
+
+    fn device(&self, device: &Device) -> Result<Value, String> {
+        let state = self.store.device_state(device.id).map_err(said)?;
+        let location = state.as_ref().and_then(|state| state.location);
+        Ok(json!({
+            "id": device.id,
+            "name": self.name(device),
+            "type": device.device_type,
+            "source": device.source,
+            "last_seen": device.last_seen,
+            "state": device.state,
+            "gone": device.gone,
+            "decoder": self.decoder(device)?.name,
+            "tags": device.tags,
+            "fields": state.map(|state| state.fields).unwrap_or_default(),
+            "location": location.map(|location| place(&location)),
+        }))
+    }
+
+    fn messages(&self, range: &Range) -> Result<Value, String> {
+        if let Some(id) = range.device {
+            self.known(id)?;
+        }
+        let uplinks = self.store.history(&query(range)).take(range.limit.min(MOST_ROWS));
+        uplinks.map(|uplink| self.message(&uplink.map_err(said)?)).collect()
+    }
+
+    fn message(&self, uplink: &Uplink) -> Result<Value, String> {
+        let device = self.known(uplink.device)?;
+        let resolved = self.decoder(&device)?;
+        let decoded =
+            resolved.decoder.map(|decoder| decoder.decode(uplink.device, uplink.time, &uplink.payload));
+        let decoded = decoded.unwrap_or_default();
+        Ok(json!({
+            "v": 1,
+            "id": uplink.id().to_string(),
+            "device": uplink.device,
+            "name": self.name(&device),
+            "source": uplink.source,
+            "time": uplink.time,
+            "received": uplink.received,
+            "replay": uplink.replay,
+            "seq": uplink.seq,
+            "data": uplink.payload,
+            "fields": decoded.fields,
+            "decoder": resolved.name,
+            "errors": decoded.errors,
+            "lqi": uplink.link_quality,
+            "rssi": uplink.rssi,
+            "snr": uplink.snr,
+            "stations": uplink.stations,
+            "ack": uplink.ack,
+            "location": uplink.location.map(|location| place(&location)),
+        }))
+    }
+
+    fn locations(&self, range: &Range) -> Result<Value, String> {
+        if let Some(id) = range.device {
+            self.known(id)?;
+        }
+        let mut rows = Vec::new();
+        for uplink in self.store.history(&query(range)) {
+            let uplink = uplink.map_err(said)?;
+            let Some(location) = uplink.location else { continue };
+            let mut row = place(&location);
+            if let Value::Object(row) = &mut row {
+                row.insert("device".to_owned(), json!(uplink.device));
+                row.insert("uplink".to_owned(), json!(uplink.id().to_string()));
+            }
+            rows.push(row);
+            if rows.len() >= range.limit.min(MOST_ROWS) {
+                break;
+            }
+        }
+        Ok(Value::Array(rows))
+    }
+
+    fn downlinks(&self, only: Option<DeviceId>) -> Result<Value, String> {
+        let devices = match only {
+            Some(id) => vec![self.known(id)?.id],
+            None => self.store.queued_devices().map_err(said)?,
+        };
+        let mut rows = Vec::new();
+        for device in devices {
+            rows.extend(self.store.queue(device).map_err(said)?.iter().map(item));
+        }
+        Ok(Value::Array(rows))
+    }
+
+    fn sources(&self) -> Value {
+        let statuses = self.board.as_ref().map(StatusBoard::all);
+        let source = |source: &crate::config::Source| {
+            let status = statuses.as_ref().and_then(|statuses| statuses.get(&source.name));
+            let mut row =
+                json!({ "name": source.name, "kind": kind(&source.kind), "url": source.url.as_str() });
+            let known = status
+                .and_then(|status| serde_json::to_value(status).ok())
+                .unwrap_or(json!({ "state": null }));
+            if let (Value::Object(row), Value::Object(known)) = (&mut row, known) {
+                row.extend(known);
+            }
+            row
+        };
+        self.config.sources.iter().map(source).collect()
+    }
+
+    fn known(&self, id: DeviceId) -> Result<Device, String> {
+        self.store.device(id).map_err(said)?.ok_or_else(|| format!("device {id} not found"))
+    }
+
+    fn name(&self, device: &Device) -> String {
+        let own = self.config.devices.get(&device.id).and_then(|settings| settings.name.clone());
+        own.or_else(|| device.name.clone()).unwrap_or_else(|| device.id.to_string())
+    }
+
+    fn decoder(&self, device: &Device) -> Result<Resolved, String> {
+        let device_type = match &device.device_type {
+            Some(id) => self.store.device_type(&device.source, id).map_err(said)?,
+            None => None,
+        };
+        let named = device.device_type.as_deref();
+        let named = named.map(|id| (id, device_type.as_ref().and_then(|known| known.name.as_deref())));
+        Ok(self.registry.resolve(device.id, named, device_type.as_ref().map(|known| &known.payload)))
+    }
+}
+
+fn query(range: &Range) -> UplinkQuery {
+    UplinkQuery { device: range.device, from: range.from, to: range.to, limit: None, newest_first: true }
+}
+
+fn place(location: &Location) -> Value {
+    json!({
+        "latitude": location.latitude,
+        "longitude": location.longitude,
+        "gps_accuracy": location.accuracy_m,
+        "source": location.source,
+        "time": location.time,
+    })
+}
+
+fn item(item: &Downlink) -> Value {
+    json!({
+        "v": 1,
+        "id": item.id,
+        "device": item.device,
+        "state": item.state,
+        "final": item.is_final(),
+        "evidence": item.evidence,
+        "data": item.data,
+        "created": item.created,
+        "updated": item.updated,
+        "expires": item.expires,
+        "via": item.via,
+        "reason": item.reason,
+        "history": item.history,
+        "uplink": item.uplink.map(|uplink| uplink.to_string()),
+        "transaction": item.transaction,
+    })
+}
+
+fn kind(kind: &SourceKind) -> &'static str {
+    match kind {
+        SourceKind::Sigfox { api: SigfoxApi::V2, .. } => "sigfox v2",
+        SourceKind::Sigfox { api: SigfoxApi::V1, .. } => "sigfox v1",
+        SourceKind::Soracom { .. } => "soracom",
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it stands where an error is turned into words")]
+fn said(error: StoreError) -> String {
+    error.to_string()
+}

@@ -1,0 +1,117 @@
+//! The reading commands of the real program over a store that no daemon has open.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sigfox2mqtt::model::{Timestamp, Uplink};
+use sigfox2mqtt::store::{Options, Store};
+
+use crate::support::daemon::{Gateway, command};
+
+const CONFIGURATION: &str = r#"
+version = 1
+[gateway]
+data_dir = "{data}"
+[sources.factory]
+kind = "sigfox"
+login = "l"
+password = "p"
+[devices.1A2B3C]
+name = "Tank 3"
+decoder = "level"
+[decoders.level]
+format = "level::uint:16:/100"
+"#;
+
+/// A gateway whose store has three uplinks of one device.
+fn gateway() -> Gateway {
+    let gateway = Gateway::new(CONFIGURATION);
+    let options = Options { dir: gateway.data(), cache: 1 << 20, flush: Duration::from_secs(5) };
+    let (store, _syncer) = Store::open(options).unwrap();
+    let uplink = |second: i64| {
+        let time = Timestamp::from_cloud(1_789_000_000 + second).unwrap();
+        Uplink {
+            device: "1A2B3C".parse().unwrap(),
+            time,
+            seq: Some(u16::try_from(second).unwrap()),
+            payload: "007b".parse().unwrap(),
+            source: "factory".parse().unwrap(),
+            received: time,
+            replay: false,
+            link_quality: None,
+            rssi: None,
+            snr: None,
+            stations: None,
+            ack: None,
+            location: None,
+        }
+    };
+    store.record_sweep(&[1, 2, 3].map(uplink), None).unwrap();
+    gateway
+}
+
+fn run(gateway: &Gateway, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = command(&gateway.configuration()).args(arguments).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn messages_are_listed_by_filters() {
+    let gateway = gateway();
+    for (filters, seqs) in [
+        (&[][..], json!([3, 2, 1])),
+        (&["--limit", "1"], json!([3])),
+        (&["--device", "1a2b3c", "--from", "2026-09-10T00:26:42Z"], json!([3, 2])),
+        (&["--to", "2026-09-10T00:26:42Z"], json!([1])),
+        (&["--from", "2099-01-01"], json!([])),
+    ] {
+        let arguments = [&["messages", "--json"], filters].concat();
+        let (code, out, err) = run(&gateway, &arguments);
+        assert_eq!((code, err.as_str()), (Some(0), ""), "{filters:?}");
+        let rows: Value = serde_json::from_str(&out).unwrap();
+        let found: Vec<_> = rows.as_array().unwrap().iter().map(|row| row["seq"].clone()).collect();
+        assert_eq!(Value::Array(found), seqs, "{filters:?}");
+    }
+}
+
+#[test]
+fn tables_are_for_people() {
+    let gateway = gateway();
+    for (name, row) in [
+        ("messages", "Tank 3"),
+        ("devices", "level=1.23"),
+        ("sources", "sigfox v2"),
+        ("downlinks", "nothing found"),
+        ("locations", "nothing found"),
+    ] {
+        let (code, out, err) = run(&gateway, &[name]);
+        assert_eq!((code, err.as_str()), (Some(0), ""), "{name}");
+        assert!(out.contains(row) || (name == "devices" && out.contains("Tank 3")), "{name}\n{out}");
+        assert!(!out.contains('\u{1b}'), "{name} is coloured though it is no terminal");
+    }
+}
+
+#[test]
+fn what_is_not_there_is_said_and_ends_with_1() {
+    let gateway = gateway();
+    let (code, out, err) = run(&gateway, &["messages", "--device", "FFFF"]);
+    assert_eq!((code, out.as_str(), err.as_str()), (Some(1), "", "sigfox2mqtt: device FFFF not found\n"));
+    let empty = Gateway::new(CONFIGURATION);
+    let (code, _, err) = run(&empty, &["devices"]);
+    assert_eq!(code, Some(1));
+    assert!(err.starts_with("sigfox2mqtt: nothing is known yet: no store in "), "{err}");
+    assert!(!empty.data().exists(), "a reading command made a store");
+}
+
+#[test]
+fn a_wrong_filter_is_wrong_usage() {
+    let gateway = gateway();
+    for arguments in [
+        &["messages", "--from", "yesterday"],
+        &["messages", "--limit", "-1"],
+        &["devices", "--device", "XYZ"],
+    ] {
+        assert_eq!(run(&gateway, arguments).0, Some(2), "{arguments:?}");
+    }
+}
