@@ -12,6 +12,7 @@ use anyhow::{Context as _, anyhow};
 
 use crate::command::{Commands, Rooms};
 use crate::config::{Config, Mqtt};
+use crate::control::{self, View};
 use crate::decode::Registry;
 use crate::downlink::Queues;
 use crate::http::{Health, Server};
@@ -72,7 +73,9 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> anyhow::Resu
     };
     supervisor
         .spawn("commands", Commands::new(rooms, topics.clone(), replies).run(inbox, stop_feeding.clone()));
-    supervisor.spawn("downlinks", queues.run(stop_feeding));
+    supervisor.spawn("downlinks", queues.run(stop_feeding.clone()));
+    let view = View::new(Arc::clone(&config), store.clone(), Arc::clone(&registry), Some(board.clone()));
+    supervisor.spawn("control", control::Server::new(&config.gateway.data_dir, view).run(stop_feeding));
 
     // Then what publishes, then the connection that it publishes on, then the broker at its other end.
     let publisher = Publisher::new(Parts {

@@ -43,7 +43,7 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 struct By {
-    /// A grammar, such as 'level::uint:16:/100 alarm:2:bool:0'
+    /// A grammar, such as `level::uint:16:/100 alarm:2:bool:0`
     #[arg(long, value_name = "GRAMMAR")]
     format: Option<String>,
     /// A decoder: a built-in one, or one of the configuration
@@ -80,7 +80,7 @@ pub(crate) fn execute(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
         return test(file, *json, globals);
     }
     let payload = payload(args.hex.as_deref().unwrap_or_default())?;
-    let decoder = decoder(&args, globals)?;
+    let decoder = decoder(args, globals)?;
     let device = args.by.device.unwrap_or_else(|| DeviceId::new(0, 1));
     let decoded = decoder.decode(device, clock::now(), &payload);
     if args.json {

@@ -10,4 +10,5 @@ mod cloud_mock;
 mod house;
 mod ingest;
 mod listener;
+mod main_job;
 mod reading;

@@ -79,9 +79,9 @@ impl Daemon {
 
     /// The address that it listens on, which it logs as `address=…` when it does.
     pub(crate) async fn address(&self) -> SocketAddr {
-        self.logged("http listens").await;
+        self.logged("listening for http").await;
         let log = self.log();
-        let line = log.lines().find(|line| line.contains("http listens")).unwrap();
+        let line = log.lines().find(|line| line.contains("listening for http")).unwrap();
         let (_, rest) = line.split_once("address=").unwrap();
         rest.split_whitespace().next().unwrap().parse().unwrap()
     }

@@ -1,6 +1,7 @@
 //! The rig: real parts, each on a free port and in a temporary folder, each ended with its test.
 
 pub(crate) mod daemon;
+pub(crate) mod mosquitto;
 pub(crate) mod subscriber;
 
 use std::time::{Duration, Instant};
