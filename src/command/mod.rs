@@ -3,9 +3,12 @@
 //! A command is durable before the broker is told to forget it. Knows topics and bodies; what happens to a downlink
 //! is the queues' business, and what a document looks like the publisher's.
 
+mod action;
+mod argument;
 mod body;
 mod downlink;
 mod envelope;
+mod query;
 mod request;
 
 use std::collections::BTreeMap;
@@ -13,6 +16,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
@@ -23,7 +27,7 @@ use crate::ingest::{Nudge, StatusBoard};
 use crate::model::{Event, SourceName};
 use crate::mqtt::topic::{Inbound, Topics};
 use crate::mqtt::{Inbox, Message};
-use crate::publish::{Replies, Reply};
+use crate::publish::{Replies, Reply, View};
 use crate::store::Store;
 
 /// The largest body of a command. What is longer is no command of a person or a program that means well.
@@ -47,7 +51,7 @@ pub struct Request {
 }
 
 /// What commands work on.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Rooms {
     /// The configuration in effect.
     pub config: Arc<Config>,
@@ -61,29 +65,55 @@ pub struct Rooms {
     pub board: StatusBoard,
     /// What makes a source poll now.
     pub nudges: BTreeMap<SourceName, Nudge>,
+    /// All topics.
+    pub topics: Topics,
+    /// The way to the publisher.
+    pub replies: Replies,
+    /// The way to the daemon, for what concerns all of it.
+    pub errands: mpsc::Sender<Errand>,
+}
+
+/// Something that only the daemon as a whole can do.
+#[derive(Debug)]
+pub struct Errand {
+    /// What is to be done.
+    pub what: Task,
+    /// Where the outcome is awaited: data for the answer, or a sentence why it was not done.
+    pub outcome: oneshot::Sender<Result<Value, String>>,
+}
+
+/// What only the daemon as a whole can do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Task {
+    /// Logs by this filter from now on.
+    LogLevel(String),
+    /// Reads the configuration again.
+    Reload,
 }
 
 /// Takes commands until told to stop.
 #[derive(Debug)]
 pub struct Commands {
     rooms: Rooms,
-    topics: Topics,
-    replies: Replies,
+    view: View,
 }
 
 impl Commands {
-    /// What does commands and gives the answers to the publisher.
+    /// What does commands.
     #[must_use]
-    pub fn new(rooms: Rooms, topics: Topics, replies: Replies) -> Self {
-        Self { rooms, topics, replies }
+    pub fn new(rooms: Rooms) -> Self {
+        let view = View::new(
+            Arc::clone(&rooms.config),
+            rooms.store.clone(),
+            Arc::clone(&rooms.registry),
+            rooms.board.clone(),
+            rooms.topics.clone(),
+        );
+        Self { rooms, view }
     }
 
-    /// Does what comes in, one after the other.
-    ///
-    /// Too many answers that wait hold the commands up; the broker keeps what is not acknowledged.
-    ///
-    /// # Errors
-    /// None; the signature is that of every task.
+    /// Does what comes in, one after the other, and gives the answers to the publisher; where it is slow, so are
+    /// commands, and the broker keeps what is not acknowledged.
     pub async fn run(self, mut inbox: Inbox, stop: CancellationToken) -> anyhow::Result<()> {
         loop {
             let message = tokio::select! {
@@ -91,9 +121,8 @@ impl Commands {
                 message = inbox.next() => message,
             };
             let Some(message) = message else { return Ok(()) };
-            let request = Request::from(&message);
-            for reply in self.handle(&request).await {
-                self.replies.send(reply).await;
+            for reply in self.handle(&Request::from(&message)).await {
+                self.rooms.replies.send(reply).await;
             }
             // A crash before this line makes the broker deliver the command again: it finds what it did.
             message.ack();
@@ -102,12 +131,12 @@ impl Commands {
 
     /// Does one command; what it changed is durable when this returns.
     pub async fn handle(&self, request: &Request) -> Vec<Reply> {
-        let Some(inbound) = self.topics.parse(&request.topic) else {
+        let Some(inbound) = self.rooms.topics.parse(&request.topic) else {
             return self.reject(request, "unknown_topic: no command is known by this topic");
         };
         if inbound == Inbound::HomeAssistant {
             if request.payload.trim_ascii() == b"online" {
-                self.replies.birth().await;
+                self.rooms.replies.birth().await;
             }
             return Vec::new();
         }
@@ -120,7 +149,7 @@ impl Commands {
         }
         match inbound {
             Inbound::Downlink { device, verb } => self.downlink(request, device, verb).await,
-            Inbound::Request(verb) => self.request(request, &verb),
+            Inbound::Request(verb) => self.request(request, &verb).await,
             Inbound::HomeAssistant => Vec::new(),
         }
     }
@@ -138,24 +167,21 @@ impl Commands {
         let event = json!({
             "v": 1, "event": "command_rejected", "time": time, "topic": request.topic, "reason": reason,
         });
-        vec![Reply {
-            topic: self.topics.bridge("event"),
-            payload: event.to_string().into(),
-            correlation: None,
-        }]
+        vec![reply(self.rooms.topics.bridge("event"), &event)]
     }
 
     /// The answer on the topic that an MQTT 5 client asked for, if that is one where clients may ask for answers.
     fn respond(&self, request: &Request, payload: &Value) -> Option<Reply> {
         let topic = request.response_topic.as_deref()?;
-        let below = topic.strip_prefix(self.topics.client().as_str())?;
+        let below = topic.strip_prefix(self.rooms.topics.client().as_str())?;
         let is_plain = !below.is_empty() && !topic.contains(['+', '#', '\0']);
-        is_plain.then(|| Reply {
-            topic: topic.to_owned(),
-            payload: payload.to_string().into(),
-            correlation: request.correlation.clone(),
-        })
+        let answer = || reply(topic.to_owned(), payload);
+        is_plain.then(|| Reply { correlation: request.correlation.clone(), ..answer() })
     }
+}
+
+fn reply(topic: String, payload: &Value) -> Reply {
+    Reply { topic, payload: Bytes::from(payload.to_string()), correlation: None }
 }
 
 impl From<&Message> for Request {

@@ -15,10 +15,9 @@ pub use order::{Cancelled, Expiry, Order, Outcome, Refusal, Report, Target};
 
 use crate::clock;
 use crate::config::{Config, DownlinkVia};
-use crate::decode::{Decoded, Registry, Resolved};
+use crate::decode::{Decoder, Registry, Resolved};
 use crate::model::{
-    CloudState, Device, DeviceId, Downlink, DownlinkPayload, DownlinkState, Fields, Payload, Timestamp,
-    Uplink,
+    CloudState, Device, DeviceId, Downlink, DownlinkPayload, DownlinkState, Fields, Timestamp, Uplink,
 };
 use crate::store::{QueueChange, Store, StoreError, UplinkQuery};
 use machine::{Entry, Rules, Seen};
@@ -155,16 +154,13 @@ impl Queues {
 
     /// The eight bytes that stand for fields by the device's decoder, or in words why there are none.
     pub fn encode(&self, device: DeviceId, fields: &Fields) -> Result<DownlinkPayload, String> {
-        let known = self.store.device(device).map_err(|error| error.to_string())?;
-        let decoder = known.and_then(|known| self.resolve(&known).decoder);
+        let decoder = self.decoder(device).map_err(|error| error.to_string())?;
         decoder.ok_or_else(|| format!("device {device} has no decoder"))?.encode(fields)
     }
 
-    /// What the device's decoder makes of a payload.
-    pub fn decode(&self, device: DeviceId, payload: &Payload) -> Result<Decoded, StoreError> {
-        let known = self.store.device(device)?;
-        let decoder = known.and_then(|known| self.resolve(&known).decoder);
-        Ok(decoder.map(|decoder| decoder.decode(device, clock::now(), payload)).unwrap_or_default())
+    /// The device's decoder.
+    pub fn decoder(&self, device: DeviceId) -> Result<Option<Arc<Decoder>>, StoreError> {
+        Ok(self.store.device(device)?.and_then(|device| self.resolve(&device).decoder))
     }
 
     /// Refuses what no queue can do anything about, and says by which rules the rest is taken.
@@ -256,8 +252,7 @@ impl Queues {
             limit: Some(LOOK_AT),
             ..UplinkQuery::default()
         };
-        let resolved = self.store.device(device)?.map(|device| self.resolve(&device));
-        let decoder = resolved.and_then(|resolved| resolved.decoder);
+        let decoder = self.decoder(device)?;
         let acknowledges = |uplink: &Uplink| {
             decoder
                 .as_ref()

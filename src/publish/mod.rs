@@ -14,7 +14,9 @@ mod render;
 mod reply;
 mod retained;
 mod state;
+mod view;
 
 pub use name::Name;
 pub use publisher::{Parts, Publisher};
 pub use reply::{Replies, Reply, ReplyQueue, replies};
+pub use view::View;
