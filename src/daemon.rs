@@ -18,10 +18,14 @@ use crate::downlink::Queues;
 use crate::http::{Health, Server};
 use crate::ingest::{Source, StatusBoard};
 use crate::mqtt::topic::Topics;
+use crate::oversight::Oversight;
 use crate::publish::{self, Parts, Publisher};
 use crate::store::{Options, Store};
 use crate::supervisor::Supervisor;
 use crate::{mqtt, systemd};
+
+/// So many errands may wait; whoever has one more waits, and so takes no further command.
+const ERRANDS: usize = 4;
 
 /// How long each stage has to end in order.
 const GRACE: Duration = Duration::from_secs(8);
@@ -30,7 +34,7 @@ const GRACE: Duration = Duration::from_secs(8);
 ///
 /// # Errors
 /// What keeps it from starting, or the part that broke, in a person's words.
-pub async fn run(config: Config, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+pub async fn run(config: Config, oversight: Oversight, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
     let config = Arc::new(config);
     let mut supervisor = Supervisor::new();
 
@@ -49,6 +53,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> anyhow::Resu
     let broker = Broker::start(&config.mqtt).await?;
     let (link, progress, inbox, driver) = mqtt::connect(&broker.mqtt, &config.gateway.id, &topics)?;
     let (replies, orders) = publish::replies();
+    let (errands, errands_to_do) = tokio::sync::mpsc::channel(ERRANDS);
     let health = Health::default();
 
     // What feeds ends first: sources, callbacks, commands.
@@ -70,9 +75,12 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> anyhow::Resu
         registry: Arc::clone(&registry),
         board: board.clone(),
         nudges,
+        topics: topics.clone(),
+        replies,
+        errands,
     };
-    supervisor
-        .spawn("commands", Commands::new(rooms, topics.clone(), replies).run(inbox, stop_feeding.clone()));
+    supervisor.spawn("commands", Commands::new(rooms).run(inbox, stop_feeding.clone()));
+    supervisor.spawn("oversight", oversight.run(errands_to_do, stop_feeding.clone()));
     supervisor.spawn("downlinks", queues.run(stop_feeding.clone()));
     let view = View::new(Arc::clone(&config), store.clone(), Arc::clone(&registry), Some(board.clone()));
     supervisor.spawn("control", control::Server::new(&config.gateway.data_dir, view).run(stop_feeding));

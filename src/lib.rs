@@ -36,6 +36,7 @@ pub mod ingest;
 pub mod logging;
 pub mod model;
 pub mod mqtt;
+pub mod oversight;
 pub mod publish;
 pub mod simulate;
 pub mod store;

@@ -10,6 +10,14 @@ pub fn ready() {
     tell(&[NotifyState::Ready, NotifyState::Status("running")]);
 }
 
+/// Tells that the configuration is being read again; `ready` tells that it has been.
+pub fn reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => tell(&[NotifyState::Reloading, now]),
+        Err(error) => tracing::warn!(%error, "systemd could not be told"),
+    }
+}
+
 /// Tells that the gateway ends.
 pub fn stopping() {
     tell(&[NotifyState::Stopping, NotifyState::Status("stopping")]);

@@ -4,6 +4,8 @@ use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Exit, Globals};
+use crate::config::Config;
+use crate::oversight::Oversight;
 use crate::{daemon, logging};
 
 /// Runs the daemon
@@ -12,13 +14,16 @@ use crate::{daemon, logging};
 pub(crate) struct Args {}
 
 pub(crate) fn execute(Args {}: &Args, globals: &Globals) -> anyhow::Result<Exit> {
-    logging::start(globals.log.as_deref())?;
+    let log = logging::start(globals.log.as_deref())?;
     let loaded = globals.load()?.refuse_exposed()?;
     for warning in loaded.warnings.to_string().lines() {
         tracing::warn!("{warning}");
     }
     let runtime = tokio::runtime::Runtime::new().context("the runtime does not start")?;
-    runtime.block_on(async { daemon::run(loaded.config, asked_to_end()?).await })?;
+    let again = globals.clone();
+    let reread = move || Config::load(&again.config_file(), &again.environment);
+    let oversight = Oversight { log: Some(log), reread: Some(Box::new(reread)) };
+    runtime.block_on(async { daemon::run(loaded.config, oversight, asked_to_end()?).await })?;
     Ok(Exit::Done)
 }
 
