@@ -56,6 +56,12 @@ enum Command {
     Sources(sources::Args),
 }
 
+/// What may be asked for, as the manual and the completions are made of it.
+#[must_use]
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 /// Does what the arguments ask for; the first one is the program's name.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(arguments) {
