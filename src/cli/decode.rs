@@ -43,7 +43,7 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 struct By {
-    /// A grammar, such as `level::uint:16:/100 alarm:2:bool:0`
+    /// A grammar: fields of the form NAME:INDEX:TYPE
     #[arg(long, value_name = "GRAMMAR")]
     format: Option<String>,
     /// A decoder: a built-in one, or one of the configuration

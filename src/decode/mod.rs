@@ -4,10 +4,13 @@
 //! Nothing in here does I/O (but the registry, which reads the scripts once), knows the time or can await.
 
 mod builtin;
+mod computed;
 mod decoder;
 pub mod grammar;
 mod number;
 mod registry;
+#[cfg(feature = "javascript")]
+mod script;
 pub mod vector;
 
 use serde_json::Value;

@@ -1,6 +1,9 @@
 //! All decoders of a configuration, and those of the clouds as they turn up.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::decoder::Decoder;
@@ -10,6 +13,9 @@ use crate::model::{DeviceId, PayloadKind};
 
 /// So many of the clouds' grammars are kept compiled; beyond that all are forgotten and compiled again.
 const MOST_CLOUD_GRAMMARS: usize = 256;
+
+/// The longest script in bytes.
+const LONGEST_SCRIPT: u64 = 512 << 10;
 
 /// All decoders of a configuration, and those of the clouds as they turn up.
 #[derive(Debug)]
@@ -32,7 +38,8 @@ pub struct Resolved {
 }
 
 impl Registry {
-    /// Compiles the decoders of a configuration; all problems at once, each with the key it is about.
+    /// Reads the scripts that a configuration names and compiles its decoders; all problems at once, each with the
+    /// key it is about.
     pub fn new(config: &Config) -> Result<Self, Vec<(String, String)>> {
         Self::compile(&config.decoders, &config.devices, &config.device_types)
     }
@@ -46,7 +53,14 @@ impl Registry {
         let mut problems = Vec::new();
         let mut named = builtins();
         for (name, settings) in decoders {
-            match Decoder::compile(settings) {
+            let script = match settings.script.as_deref().map(read_script).transpose() {
+                Ok(script) => script,
+                Err(message) => {
+                    problems.push((format!("decoders.{name}.script"), message));
+                    continue;
+                }
+            };
+            match Decoder::compile(settings, script.as_deref()) {
                 Ok(decoder) => {
                     named.insert(name.clone(), Arc::new(decoder));
                 }
@@ -147,6 +161,20 @@ impl Resolved {
 
     fn raw() -> Self {
         Self { name: None, decoder: None, problem: None }
+    }
+}
+
+/// The text of a script; a little more than the longest that is taken, so that a longer one is refused as such.
+fn read_script(path: &Path) -> Result<String, String> {
+    let said =
+        |error: io::Error| format!("{} cannot be read: {error} (expected a JavaScript file)", path.display());
+    let mut text = String::new();
+    let file = File::open(path).map_err(said)?;
+    file.take(LONGEST_SCRIPT + 1).read_to_string(&mut text).map_err(said)?;
+    if u64::try_from(text.len()).is_ok_and(|length| length <= LONGEST_SCRIPT) {
+        Ok(text)
+    } else {
+        Err(format!("{} is too long (expected at most {} KiB)", path.display(), LONGEST_SCRIPT >> 10))
     }
 }
 

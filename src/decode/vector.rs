@@ -140,7 +140,7 @@ fn compile(settings: DecoderSettings, dialect: Option<&str>) -> Result<Arc<Decod
         Some("soracom") => Dialect::Soracom,
         Some(other) => return Err(format!("`{other}` is no dialect (expected sigfox or soracom)")),
     };
-    let decoder = Decoder::compile(&DecoderSettings { dialect, ..settings }).map_err(|problems| {
+    let decoder = Decoder::compile(&DecoderSettings { dialect, ..settings }, None).map_err(|problems| {
         let messages: Vec<String> = problems.into_iter().map(|problem| problem.message).collect();
         messages.join("; ")
     })?;
@@ -185,6 +185,11 @@ mod tests {
     #[test]
     fn grammars_write_what_they_read() {
         all_hold(include_str!("../../tests/vectors/downlinks.toml"));
+    }
+
+    #[test]
+    fn built_in_decoders_read_every_published_vector() {
+        all_hold(include_str!("../../tests/vectors/builtin.toml"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Payloads that are text, or that nobody has a better reading for.
 
-use super::{Builtin, Known};
+use super::{Builtin, Known, Layout};
 use crate::decode::Decoded;
 
 /// UTF-8 text (Sigfox API v2, `payloadType` 5 says ASCII).
@@ -8,7 +8,7 @@ pub(super) const TEXT: Builtin = Builtin {
     name: "text",
     device: "devices that send text",
     fields: &[Known::text("text")],
-    decode: text,
+    layout: Layout::Function(text),
     encode: None,
 };
 
@@ -17,7 +17,7 @@ pub(super) const HEX: Builtin = Builtin {
     name: "hex",
     device: "devices that nobody can read yet",
     fields: &[Known::text("hex")],
-    decode: |payload| Decoded::of([("hex", hex::encode(payload).into())]),
+    layout: Layout::Function(|payload| Decoded::of([("hex", hex::encode(payload).into())])),
     encode: None,
 };
 
