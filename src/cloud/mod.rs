@@ -4,13 +4,17 @@
 //! Only this room names reqwest. It keeps nothing, knows no store and no broker, and decides nothing about
 //! when to ask: that is `ingest`'s.
 
+mod api;
+mod body;
 mod error;
 mod http;
 mod limit;
 mod page;
 mod row;
 pub mod sigfox;
+pub mod soracom;
 
+pub use api::Call;
 pub use error::Error;
 pub use http::Access;
 pub use page::{Page, Pages, Skipped};

@@ -7,7 +7,7 @@ use super::health::{Failure, Job, Outcome};
 use super::source::Room;
 use crate::clock;
 use crate::cloud::Error;
-use crate::cloud::sigfox::{Device, DeviceType};
+use crate::cloud::sigfox::{Device, DeviceFilter, DeviceType};
 use crate::model::{self, DeviceId, InventoryDevice, Timestamp};
 
 /// An unknown device in a sweep is looked up at once, but not more often than this.
@@ -123,7 +123,8 @@ impl Room {
         odd: &mut Option<String>,
     ) -> Result<Vec<(DeviceId, InventoryDevice)>, Error> {
         let mut found = Vec::new();
-        let mut pages = self.cloud.devices_of_type(&listed.id);
+        let mut pages =
+            self.cloud.devices(&DeviceFilter { device_type: Some(listed.id.clone()), group: None });
         let mut first = true;
         while let Some(page) = self.next_page(Job::Inventory, &mut pages, first).await? {
             first = false;

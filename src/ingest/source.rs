@@ -98,7 +98,7 @@ impl Source {
     pub fn new(config: config::Source, store: Store, board: StatusBoard) -> anyhow::Result<Self> {
         let access = Access::from(&config);
         let cloud = match &config.kind {
-            SourceKind::Sigfox { login, password, .. } => Sigfox::new(&access, login, password),
+            SourceKind::Sigfox { api, login, password } => Sigfox::new(&access, *api, login, password),
             SourceKind::Soracom { .. } => anyhow::bail!("source {}: Soracom is not polled yet", config.name),
         };
         let cloud = cloud.with_context(|| format!("source {}", config.name))?;

@@ -127,7 +127,8 @@ pub struct DeviceType {
 }
 
 /// How a cloud says that payloads are to be read (Sigfox API v2 `payloadType`).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PayloadKind {
     /// Raw bytes (2), or a kind that we read no further.
     Raw,

@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use serde_json::json;
 use sigfox2mqtt::cloud::sigfox::{Message, Sigfox, Window};
 use sigfox2mqtt::cloud::{Access, Error, Page, Pages};
+use sigfox2mqtt::config::SigfoxApi;
 
 use crate::cloud_mock::{Fault, MockCloud, World, message};
 
@@ -20,7 +21,7 @@ fn client(cloud: &MockCloud, password: &str) -> Sigfox {
         ca_file: None,
         rate: (1000, Duration::from_secs(1)),
     };
-    Sigfox::new(&access, "login", &SecretString::from(password)).unwrap()
+    Sigfox::new(&access, SigfoxApi::V2, "login", &SecretString::from(password)).unwrap()
 }
 
 async fn cloud_with(times: impl IntoIterator<Item = i64>) -> MockCloud {
@@ -184,7 +185,7 @@ async fn nobody_there_is_told_in_words() {
         ca_file: None,
         rate: (1000, Duration::from_secs(1)),
     };
-    let sigfox = Sigfox::new(&access, "login", &SecretString::from("secret")).unwrap();
+    let sigfox = Sigfox::new(&access, SigfoxApi::V2, "login", &SecretString::from("secret")).unwrap();
     let error = sigfox.device_types().next_page().await.unwrap_err();
     assert!(error.to_string().contains("Connection refused"), "{error}");
 }

@@ -3,6 +3,7 @@
 //! Every reader takes what it can: only what identifies a row is required, everything else may be missing,
 //! of another type, or unknown.
 
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::cloud::row::Row;
@@ -12,7 +13,7 @@ use crate::model::{
 };
 
 /// A message of a device (v2 `deviceMessage`; v1 messages of a device or device type).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Message {
     /// Who sent it.
     pub device: DeviceId,
@@ -39,7 +40,7 @@ pub struct Message {
 }
 
 /// One base station's reception of a message (`rinfos`).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Reception {
     /// The base station (v2 `baseStation.id`, v1 `tap`).
     pub station: Option<String>,
@@ -50,7 +51,7 @@ pub struct Reception {
 }
 
 /// A device.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Device {
     /// Its identifier.
     pub id: DeviceId,
@@ -69,7 +70,7 @@ pub struct Device {
 }
 
 /// A device type.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DeviceType {
     /// Its identifier, 24 hex digits.
     pub id: String,
@@ -88,7 +89,7 @@ pub struct DeviceType {
 }
 
 /// A position of a device over time (`/devices/{id}/locations`); none where the cloud says it is not valid.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Position {
     /// When.
     pub time: Timestamp,

@@ -1,0 +1,149 @@
+//! One API with the credentials that open it, and its single calls: lists are `page`'s.
+
+use std::fmt;
+use std::sync::Arc;
+
+use reqwest::Method;
+use reqwest::header::HeaderMap;
+use serde_json::Value;
+use url::Url;
+
+use super::Error;
+use super::body::read_error;
+use super::http::{Answer, Ask, Http};
+use super::soracom::{Session, SessionKeeper};
+
+/// An API that can be asked. Clones share connections, ceilings and the session.
+#[derive(Debug, Clone)]
+pub(super) struct Api {
+    pub(super) http: Http,
+    auth: Auth,
+}
+
+/// How a request shows who asks.
+#[derive(Debug, Clone)]
+enum Auth {
+    /// The same headers every time.
+    Headers(HeaderMap),
+    /// A session that ends and is begun again.
+    Session(Arc<SessionKeeper>),
+}
+
+/// What is asked, before anybody signs it.
+#[derive(Debug, Clone)]
+pub(super) struct Request {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) body: Option<Value>,
+    pub(super) asked: String,
+}
+
+impl Api {
+    pub(super) fn with_headers(http: Http, headers: HeaderMap) -> Self {
+        Self { http, auth: Auth::Headers(headers) }
+    }
+
+    pub(super) fn with_session(http: Http, session: SessionKeeper) -> Self {
+        Self { http, auth: Auth::Session(Arc::new(session)) }
+    }
+
+    /// The current session, where there is such a thing.
+    pub(super) async fn session(&self) -> Option<Session> {
+        match &self.auth {
+            Auth::Headers(_) => None,
+            Auth::Session(keeper) => keeper.current().await,
+        }
+    }
+
+    /// Makes a request; one whose session has ended is made once more in a new one.
+    pub(super) async fn send(&self, request: &Request) -> Result<Answer, Error> {
+        match &self.auth {
+            Auth::Headers(headers) => self.http.send(ask(request, headers.clone())).await,
+            Auth::Session(keeper) => {
+                let (headers, number) = keeper.headers(&self.http).await?;
+                match self.http.send(ask(request, headers)).await {
+                    Err(Error::Unauthorized { .. }) => {
+                        keeper.forget(number).await;
+                        let (headers, _) = keeper.headers(&self.http).await?;
+                        self.http.send(ask(request, headers)).await
+                    }
+                    other => other,
+                }
+            }
+        }
+    }
+}
+
+fn ask(request: &Request, headers: HeaderMap) -> Ask<'_> {
+    Ask {
+        method: request.method.clone(),
+        url: request.url.clone(),
+        headers,
+        body: request.body.clone(),
+        asked: &request.asked,
+    }
+}
+
+/// How the JSON of an answer becomes a value; the error says what is wrong with it.
+pub(super) type Read<T> = fn(&Value) -> Result<T, String>;
+
+/// One call that can be made. Nothing is sent before `send`.
+pub struct Call<T> {
+    made: Result<(Api, Request), Error>,
+    read: Read<T>,
+}
+
+impl<T> fmt::Debug for Call<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.made {
+            Ok((_, request)) => write!(f, "{} {}", request.method, request.url),
+            Err(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl<T> Call<T> {
+    pub(super) fn new(api: &Api, request: Request, read: Read<T>) -> Self {
+        Self { made: Ok((api.clone(), request)), read }
+    }
+
+    /// A call that this version of the API does not have.
+    pub(super) fn unsupported(call: &'static str, api: &'static str, nearest: &'static str) -> Self {
+        Self { made: Err(Error::Unsupported { call, api, nearest }), read: |_| Err(String::new()) }
+    }
+
+    /// Makes the call and reads the answer.
+    ///
+    /// # Errors
+    /// As [`Error`] says, by what is to be done about it.
+    pub async fn send(self) -> Result<T, Error> {
+        let read = self.read;
+        let (value, asked) = self.answer().await?;
+        read(&value).map_err(|why| Error::Malformed { asked, why })
+    }
+
+    /// Makes the call and gives the cloud's own JSON; null where it answers without a body.
+    ///
+    /// # Errors
+    /// As [`Error`] says, by what is to be done about it.
+    pub async fn send_raw(self) -> Result<Value, Error> {
+        Ok(self.answer().await?.0)
+    }
+
+    async fn answer(self) -> Result<(Value, String), Error> {
+        let (api, request) = self.made?;
+        let answer = api.send(&request).await?;
+        let value = if answer.body.iter().all(u8::is_ascii_whitespace) {
+            Value::Null
+        } else {
+            serde_json::from_slice(&answer.body)
+                .map_err(|error| read_error(&error, &answer.body, &request.asked))?
+        };
+        Ok((value, request.asked))
+    }
+}
+
+/// Nothing to read: the call is done.
+pub(super) fn done(_: &Value) -> Result<(), String> {
+    Ok(())
+}
