@@ -1,0 +1,271 @@
+//! Commands as they come from the broker: what they do to the store, and how they are answered.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use sigfox2mqtt::command::{Commands, Request, Rooms};
+use sigfox2mqtt::decode::Registry;
+use sigfox2mqtt::ingest::StatusBoard;
+use sigfox2mqtt::model::Event;
+use sigfox2mqtt::mqtt::topic::Topics;
+use sigfox2mqtt::publish::replies;
+use sigfox2mqtt::store::Store;
+use tempfile::TempDir;
+
+use crate::listener;
+
+const DATA: &str = "0123456789abcdef";
+
+/// Commands on a store that knows one device, 4D9A83.
+struct Rig {
+    commands: Commands,
+    store: Store,
+    _dir: TempDir,
+}
+
+impl Rig {
+    async fn new() -> Self {
+        Self::with("").await
+    }
+
+    async fn with(configuration: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let config = Arc::new(listener::config(configuration));
+        let store = listener::open(&dir).0;
+        for (seconds, seq) in [(0, 1), (600, 2), (1200, 3)] {
+            store.record_uplink(&listener::uplink("4D9A83", 1_789_000_000 + seconds, seq)).await.unwrap();
+        }
+        let registry = Arc::new(Registry::new(&config).unwrap());
+        let queues = listener::queues(&store, &config, &registry);
+        let topics = Topics::new("sigfox2mqtt", "homeassistant");
+        let rooms = Rooms {
+            board: StatusBoard::new(config.sources.iter().map(|source| source.name.clone())),
+            nudges: BTreeMap::new(),
+            store: store.clone(),
+            config,
+            queues,
+            registry,
+        };
+        Self { commands: Commands::new(rooms, topics, replies().0), store, _dir: dir }
+    }
+
+    /// Does a command for the device; how many answers it has.
+    async fn downlink(&self, verb: &str, body: &str) -> usize {
+        let topic = format!("sigfox2mqtt/device/4D9A83/downlink/{verb}");
+        self.commands.handle(&request(&topic, body)).await.len()
+    }
+
+    /// Asks a request; its only answer, which must be on its response topic.
+    async fn ask(&self, verb: &str, body: Value) -> Value {
+        let topic = format!("sigfox2mqtt/bridge/request/{verb}");
+        let replies = self.commands.handle(&request(&topic, &body.to_string())).await;
+        let [reply] = replies.as_slice() else { panic!("{replies:?}") };
+        assert_eq!(reply.topic, format!("sigfox2mqtt/bridge/response/{verb}"));
+        serde_json::from_slice(&reply.payload).unwrap()
+    }
+
+    /// What became of downlinks so far, as `id state reason`.
+    fn told(&self) -> Vec<String> {
+        let events = self.store.outbox_head(&BTreeSet::new(), 1000).unwrap();
+        let one = |event| match event {
+            Event::Downlink(item) => {
+                let reason = item.reason.unwrap_or_default();
+                let word = reason.split(':').next().unwrap_or_default().to_owned();
+                Some(format!("{} {} {word}", item.id, item.state).trim_end().to_owned())
+            }
+            _ => None,
+        };
+        events.into_iter().filter_map(|entry| one(entry.event)).collect()
+    }
+
+    /// What was reported on `bridge/event` of commands, by its reason's first word.
+    fn rejected(&self) -> Vec<String> {
+        let events = self.store.outbox_head(&BTreeSet::new(), 1000).unwrap();
+        let one = |event| match event {
+            Event::Bridge { kind, detail, .. } if kind == "command_rejected" => {
+                let detail: Value = serde_json::from_str(&detail).unwrap();
+                Some(detail["reason"].as_str().unwrap().split(':').next().unwrap().to_owned())
+            }
+            _ => None,
+        };
+        events.into_iter().filter_map(|entry| one(entry.event)).collect()
+    }
+}
+
+fn request(topic: &str, body: &str) -> Request {
+    Request {
+        topic: topic.to_owned(),
+        payload: Bytes::from(body.to_owned()),
+        retained: false,
+        repeat: false,
+        response_topic: None,
+        correlation: None,
+    }
+}
+
+#[tokio::test]
+async fn each_item_of_a_push_is_queued_or_rejected_for_itself() {
+    let rig = Rig::new().await;
+    let body = json!([
+        { "id": "set-7", "data": DATA, "transaction": "t1" },
+        { "id": "short", "data": "00" },
+        { "id": "set-7", "data": DATA },
+        { "id": "set-7", "data": "ffffffffffffffff" },
+    ]);
+    assert_eq!(rig.downlink("push", &body.to_string()).await, 0);
+    assert_eq!(rig.told(), ["set-7 queued", "short rejected invalid_data", "set-7 rejected id_conflict"]);
+    assert_eq!(rig.rejected(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_is_no_command_is_reported_and_changes_nothing() {
+    let rig = Rig::new().await;
+    rig.downlink("push", &json!({ "id": "a", "data": DATA }).to_string()).await;
+    for body in ["", "hello", "7", "{\"id\":"] {
+        rig.downlink("replace", body).await;
+        rig.downlink("cancel", body).await;
+    }
+    rig.downlink("cancel", r#"{"id":"nobody"}"#).await;
+    rig.commands.handle(&request("sigfox2mqtt/device/XYZ/downlink/push", "{}")).await;
+    rig.commands.handle(&request("sigfox2mqtt/device/4D9A83/downlink/push", &"x".repeat(70_000))).await;
+    let mut expected = vec!["malformed"; 8];
+    expected.extend(["unknown_item", "unknown_topic", "too_large"]);
+    assert_eq!(rig.rejected(), expected);
+    let told = rig.told();
+    assert_eq!(told.first().map(String::as_str), Some("a queued"));
+    assert!(told.iter().skip(1).all(|told| told.ends_with("rejected malformed")), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_retained_command_is_refused() {
+    let rig = Rig::new().await;
+    for topic in ["sigfox2mqtt/device/4D9A83/downlink/push", "sigfox2mqtt/bridge/request/health"] {
+        let body = json!({ "id": "a", "data": DATA }).to_string();
+        let replies = rig.commands.handle(&Request { retained: true, ..request(topic, &body) }).await;
+        assert!(replies.is_empty());
+    }
+    assert_eq!((rig.rejected(), rig.told().len()), (vec!["retained".to_owned(); 2], 0));
+}
+
+#[tokio::test]
+async fn a_device_that_nobody_knows_is_not_queued_for() {
+    let rig = Rig::new().await;
+    let body = json!({ "id": "a", "data": DATA }).to_string();
+    rig.commands.handle(&request("sigfox2mqtt/device/FFFF/downlink/push", &body)).await;
+    assert_eq!(rig.told(), ["a rejected unknown_device"]);
+}
+
+#[tokio::test]
+async fn a_second_delivery_of_a_command_changes_nothing() {
+    let rig = Rig::new().await;
+    let topic = "sigfox2mqtt/device/4D9A83/downlink/push";
+    for body in [json!({ "id": "a", "data": DATA }), json!({ "data": DATA })] {
+        rig.commands.handle(&request(topic, &body.to_string())).await;
+        rig.commands.handle(&Request { repeat: true, ..request(topic, &body.to_string()) }).await;
+    }
+    let told = rig.told();
+    assert_eq!((told.len(), told[0].as_str()), (2, "a queued"));
+}
+
+#[tokio::test]
+async fn ten_thousand_pushes_leave_a_bounded_queue() {
+    let rig = Rig::new().await;
+    let items: Vec<_> = (0..64).map(|n| json!({ "id": format!("i{n}"), "data": DATA })).collect();
+    for _ in 0..10 {
+        rig.downlink("push", &json!(items).to_string()).await;
+    }
+    let queued = rig.told().iter().filter(|told| told.ends_with("queued")).count();
+    assert_eq!(queued, 16);
+    assert_eq!(rig.store.queue("4D9A83".parse().unwrap()).unwrap().len(), 16);
+}
+
+#[tokio::test]
+async fn an_mqtt_5_client_is_answered_below_the_client_topics_only() {
+    let rig = Rig::new().await;
+    let topic = "sigfox2mqtt/device/4D9A83/downlink/push";
+    let body = json!({ "id": "a", "data": DATA, "transaction": { "n": 1 } }).to_string();
+    let correlation = Some(Bytes::from_static(b"\x00\xff"));
+    let asked = |response_topic: &str| Request {
+        response_topic: Some(response_topic.to_owned()),
+        correlation: correlation.clone(),
+        ..request(topic, &body.replace("\"a\"", "\"b\"").replace("{\"n\":1}", "\"t\""))
+    };
+    let replies = rig.commands.handle(&asked("sigfox2mqtt/client/me/answers")).await;
+    assert_eq!((replies.len(), &replies[0].correlation), (1, &correlation));
+    let answer: Value = serde_json::from_slice(&replies[0].payload).unwrap();
+    let item = json!({ "id": "b", "state": "queued", "reason": null });
+    let expected =
+        json!({ "v": 1, "status": "ok", "data": { "items": [item] }, "error": null, "transaction": "t" });
+    assert_eq!(answer, expected);
+    for topic in
+        ["sigfox2mqtt/client/", "sigfox2mqtt/bridge/state", "other", "sigfox2mqtt/client/#", "$SYS/x"]
+    {
+        assert!(rig.commands.handle(&asked(topic)).await.is_empty(), "{topic}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_answered_in_its_envelope() {
+    let rig = Rig::new().await;
+    for (verb, body, status, code) in [
+        ("health", json!({ "transaction": 7 }), "ok", Value::Null),
+        ("device/get", json!({ "device": "4d9a83", "transaction": 7 }), "ok", Value::Null),
+        ("device/get", json!({ "device": "FFFF", "transaction": 7 }), "error", json!("not_found")),
+        ("device/get", json!({ "transaction": 7 }), "error", json!("malformed")),
+        ("device/get", json!({ "device": 7, "transaction": 7 }), "error", json!("malformed")),
+        ("device/list", json!({ "transaction": 7 }), "ok", Value::Null),
+        ("downlink/list", json!({ "transaction": 7 }), "ok", Value::Null),
+        ("sync", json!({ "source": "nobody", "transaction": 7 }), "error", json!("not_found")),
+        ("make/coffee", json!({ "transaction": 7 }), "error", json!("unknown_request")),
+        ("history", json!({ "cursor": "x", "transaction": 7 }), "error", json!("malformed")),
+        ("history", json!({ "limit": 0, "transaction": 7 }), "error", json!("malformed")),
+        (
+            "decode",
+            json!({ "data": "0g", "device": "4D9A83", "transaction": 7 }),
+            "error",
+            json!("malformed"),
+        ),
+        ("decode", json!({ "data": "00", "transaction": 7 }), "error", json!("malformed")),
+    ] {
+        let answer = rig.ask(verb, body.clone()).await;
+        assert_eq!(answer["status"], status, "{verb} {body}: {answer}");
+        assert_eq!(answer["error"]["code"], code, "{verb} {body}: {answer}");
+        assert_eq!((&answer["v"], &answer["transaction"]), (&json!(1), &json!(7)));
+    }
+    let broken = rig.commands.handle(&request("sigfox2mqtt/bridge/request/health", "{")).await;
+    let broken: Value = serde_json::from_slice(&broken[0].payload).unwrap();
+    assert_eq!((&broken["error"]["code"], &broken["transaction"]), (&json!("malformed"), &Value::Null));
+}
+
+#[tokio::test]
+async fn history_goes_by_pages_that_miss_and_repeat_nothing() {
+    let rig = Rig::new().await;
+    let mut got = Vec::new();
+    let mut cursor = Value::Null;
+    for _ in 0..3 {
+        let answer = rig.ask("history", json!({ "device": "4D9A83", "limit": 1, "cursor": cursor })).await;
+        got.extend(answer["data"]["uplinks"].as_array().unwrap().iter().map(|uplink| uplink["seq"].clone()));
+        cursor = answer["data"]["cursor"].clone();
+    }
+    assert_eq!((got, cursor), (vec![json!(1), json!(2), json!(3)], Value::Null));
+    let some = rig.ask("history", json!({ "from": 1_789_000_600, "to": 1_789_009_999 })).await;
+    assert_eq!(some["data"]["uplinks"].as_array().map(Vec::len), Some(2));
+}
+
+#[tokio::test]
+async fn a_payload_is_decoded_by_a_given_grammar() {
+    let rig = Rig::new().await;
+    let answer = rig.ask("decode", json!({ "format": "level::uint:16", "data": "0102" })).await;
+    assert_eq!(answer["data"], json!({ "fields": { "level": 258 }, "errors": [] }));
+    let wrong = rig.ask("decode", json!({ "format": "level::wrong:16", "data": "0102" })).await;
+    assert_eq!(wrong["error"]["code"], "malformed");
+}
+
+#[tokio::test]
+async fn only_the_listed_requests_are_answered() {
+    let rig = Rig::with("requests = [\"health\"]").await;
+    assert_eq!(rig.ask("health", json!({})).await["status"], "ok");
+    assert_eq!(rig.ask("device/list", json!({})).await["error"]["code"], "not_allowed");
+}
