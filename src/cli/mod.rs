@@ -8,6 +8,7 @@ mod config;
 mod decode;
 mod demo;
 mod devices;
+mod downlink;
 mod downlinks;
 mod exit;
 mod globals;
@@ -18,6 +19,7 @@ mod reading;
 mod run;
 mod simulate;
 mod sources;
+mod sync;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -54,6 +56,8 @@ enum Command {
     Locations(locations::Args),
     Downlinks(downlinks::Args),
     Sources(sources::Args),
+    Downlink(downlink::Args),
+    Sync(sync::Args),
 }
 
 /// What may be asked for, as the manual and the completions are made of it.
@@ -81,6 +85,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Locations(args) => locations::execute(&args, &globals),
         Command::Downlinks(args) => downlinks::execute(&args, &globals),
         Command::Sources(args) => sources::execute(&args, &globals),
+        Command::Downlink(args) => downlink::execute(&args, &globals),
+        Command::Sync(args) => sync::execute(&args, &globals),
     };
     exit::of_outcome(outcome)
 }

@@ -46,7 +46,7 @@ impl From<&Filter> for Range {
 pub(super) struct Form {
     /// Prints JSON instead of a table
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// A column of a table: its head, and where its value is in an object of the answer.
@@ -76,6 +76,12 @@ fn answer(globals: &Globals, question: &Question) -> anyhow::Result<Value> {
         Err(AskError::NoDaemon) => of_store(config, question),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Tells the running daemon a command, by its topic without the base; what came of it.
+pub(super) fn tell(globals: &Globals, topic: String, payload: Value) -> anyhow::Result<Value> {
+    let config = globals.load()?.config;
+    Ok(ask(&config.gateway.data_dir, &Question::Command { topic, payload })?)
 }
 
 fn of_store(config: Config, question: &Question) -> anyhow::Result<Value> {
@@ -112,7 +118,7 @@ fn table(answer: &Value, columns: &[Column]) -> String {
 }
 
 /// A value for people, in one short line.
-fn cell(value: &Value) -> String {
+pub(super) fn cell(value: &Value) -> String {
     let text = match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
@@ -130,7 +136,8 @@ fn cell(value: &Value) -> String {
     plain.chars().take(WIDEST - 1).chain(['…']).collect()
 }
 
-fn time(text: &str) -> Result<Timestamp, String> {
+/// A time as people write it, seen from now.
+pub(super) fn time(text: &str) -> Result<Timestamp, String> {
     parse_time(text, clock::now())
 }
 

@@ -51,7 +51,7 @@ pub struct Request {
 }
 
 /// What commands work on.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Rooms {
     /// The configuration in effect.
     pub config: Arc<Config>,

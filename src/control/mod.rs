@@ -1,9 +1,11 @@
-//! What the command line asks of the gateway: of the running daemon through a socket in its data directory, or of the
-//! store itself when no daemon runs. The answers are the same either way.
+//! What the command line asks and tells the gateway. Questions are answered by the running daemon through a
+//! socket in its data directory, or by the store itself when no daemon runs, with the same answers; commands are
+//! those of MQTT.
 //!
 //! One line of JSON asks, one line of JSON answers. Whoever may open the data directory may ask.
 
 mod client;
+mod desk;
 mod question;
 mod server;
 #[cfg(test)]
@@ -11,6 +13,7 @@ mod tests;
 mod view;
 
 pub use client::{AskError, ask};
+pub use desk::Desk;
 pub use question::{Question, Range};
 pub use server::Server;
 pub use view::View;

@@ -1,6 +1,7 @@
 //! What may be asked.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::model::{DeviceId, Timestamp};
 
@@ -27,6 +28,13 @@ pub enum Question {
     },
     /// The sources, by name.
     Sources,
+    /// A command in the words of MQTT; only a running daemon does it.
+    Command {
+        /// The topic, without the base.
+        topic: String,
+        /// The payload.
+        payload: Value,
+    },
 }
 
 /// Which part of the history is asked for.

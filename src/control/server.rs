@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -12,7 +13,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{LONGEST_QUESTION, Question, SOCKET, View};
+use super::{Desk, LONGEST_QUESTION, Question, SOCKET, View};
 
 /// How many may ask at once; others wait in the system's queue.
 const MOST_CLIENTS: usize = 8;
@@ -25,13 +26,20 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Server {
     path: PathBuf,
     view: View,
+    desk: Option<Arc<Desk>>,
 }
 
 impl Server {
     /// A server for the daemon that has this data directory's store open: a socket that lies there is a dead one.
     #[must_use]
     pub fn new(data_dir: &Path, view: View) -> Self {
-        Self { path: data_dir.join(SOCKET), view }
+        Self { path: data_dir.join(SOCKET), view, desk: None }
+    }
+
+    /// The same server, which also takes commands.
+    #[must_use]
+    pub fn with_desk(self, desk: Desk) -> Self {
+        Self { desk: Some(Arc::new(desk)), ..self }
     }
 
     /// Answers until told to stop. Without a socket the daemon goes on: only the command line misses it.
@@ -51,7 +59,7 @@ impl Server {
                 Some(_) = clients.join_next() => {}
                 accepted = listener.accept(), if clients.len() < MOST_CLIENTS => match accepted {
                     Ok((stream, _)) => {
-                        clients.spawn(serve(stream, self.view.clone()));
+                        clients.spawn(serve(stream, self.view.clone(), self.desk.clone()));
                     }
                     Err(error) => {
                         tracing::warn!(%error, "control socket cannot accept");
@@ -83,18 +91,22 @@ fn remove(path: &Path) -> io::Result<()> {
 }
 
 /// One question, one answer. A client that goes away or dawdles is forgotten.
-async fn serve(stream: UnixStream, view: View) {
-    let done = tokio::time::timeout(PATIENCE, exchange(stream, view)).await;
+async fn serve(stream: UnixStream, view: View, desk: Option<Arc<Desk>>) {
+    let done = tokio::time::timeout(PATIENCE, exchange(stream, view, desk.as_deref())).await;
     if let Ok(Err(error)) = done {
         tracing::debug!(%error, "control client left");
     }
 }
 
-async fn exchange(stream: UnixStream, view: View) -> io::Result<()> {
+async fn exchange(stream: UnixStream, view: View, desk: Option<&Desk>) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
     (&mut stream).take(LONGEST_QUESTION).read_line(&mut line).await?;
     let answer = match serde_json::from_str::<Question>(&line) {
+        Ok(Question::Command { topic, payload }) => match desk {
+            Some(desk) => desk.tell(&topic, &payload).await,
+            None => Err("this daemon takes no commands here".to_owned()),
+        },
         Ok(question) => tokio::task::spawn_blocking(move || view.answer(&question))
             .await
             .unwrap_or_else(|_panicked| Err("the question could not be answered".to_owned())),

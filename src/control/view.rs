@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::question::{MOST_ROWS, Question, Range};
 use crate::config::{Config, SigfoxApi, SourceKind};
-use crate::decode::{Registry, Resolved};
+use crate::decode::{Decoded, Registry, Resolved};
 use crate::ingest::StatusBoard;
-use crate::model::{Device, DeviceId, Downlink, Location, Uplink};
+use crate::model::{Device, DeviceId, Location, Uplink};
+use crate::publish::document::{DownlinkItem, LocationDocument, Place, UplinkDocument};
+use crate::publish::place_of;
 use crate::store::{Store, StoreError, UplinkQuery};
 
 /// What answers are made from.
@@ -18,6 +21,14 @@ pub struct View {
     store: Store,
     registry: Arc<Registry>,
     board: Option<StatusBoard>,
+}
+
+/// An uplink with what its document needs.
+struct Read {
+    name: String,
+    decoder: Option<String>,
+    decoded: Decoded,
+    place: Option<Location>,
 }
 
 impl View {
@@ -40,6 +51,7 @@ impl View {
             Question::Locations(range) => self.locations(range),
             Question::Downlinks { device } => self.downlinks(*device),
             Question::Sources => Ok(self.sources()),
+            Question::Command { .. } => Err("no daemon runs that could do this".to_owned()),
         }
     }
 
@@ -65,7 +77,7 @@ impl View {
             "decoder": self.decoder(device)?.name,
             "tags": device.tags,
             "fields": state.map(|state| state.fields).unwrap_or_default(),
-            "location": location.map(|location| place(&location)),
+            "location": location.as_ref().map(Place::from),
         }))
     }
 
@@ -78,32 +90,10 @@ impl View {
     }
 
     fn message(&self, uplink: &Uplink) -> Result<Value, String> {
-        let device = self.known(uplink.device)?;
-        let resolved = self.decoder(&device)?;
-        let decoded =
-            resolved.decoder.map(|decoder| decoder.decode(uplink.device, uplink.time, &uplink.payload));
-        let decoded = decoded.unwrap_or_default();
-        Ok(json!({
-            "v": 1,
-            "id": uplink.id().to_string(),
-            "device": uplink.device,
-            "name": self.name(&device),
-            "source": uplink.source,
-            "time": uplink.time,
-            "received": uplink.received,
-            "replay": uplink.replay,
-            "seq": uplink.seq,
-            "data": uplink.payload,
-            "fields": decoded.fields,
-            "decoder": resolved.name,
-            "errors": decoded.errors,
-            "lqi": uplink.link_quality,
-            "rssi": uplink.rssi,
-            "snr": uplink.snr,
-            "stations": uplink.stations,
-            "ack": uplink.ack,
-            "location": uplink.location.map(|location| place(&location)),
-        }))
+        let read = self.read(uplink)?;
+        let place = read.place.as_ref().map(Place::from);
+        let Decoded { fields, errors, .. } = &read.decoded;
+        written(&UplinkDocument::new(uplink, &read.name, read.decoder.as_deref(), fields, errors, place))
     }
 
     fn locations(&self, range: &Range) -> Result<Value, String> {
@@ -112,19 +102,33 @@ impl View {
         }
         let mut rows = Vec::new();
         for uplink in self.store.history(&query(range)) {
-            let uplink = uplink.map_err(said)?;
-            let Some(location) = uplink.location else { continue };
-            let mut row = place(&location);
-            if let Value::Object(row) = &mut row {
-                row.insert("device".to_owned(), json!(uplink.device));
-                row.insert("uplink".to_owned(), json!(uplink.id().to_string()));
-            }
-            rows.push(row);
             if rows.len() >= range.limit.min(MOST_ROWS) {
                 break;
             }
+            let uplink = uplink.map_err(said)?;
+            let Some(place) = self.read(&uplink)?.place else { continue };
+            let mut row = json!({ "device": uplink.device });
+            if let (Value::Object(row), Value::Object(document)) =
+                (&mut row, written(&LocationDocument::new(&place, Some(&uplink.id())))?)
+            {
+                row.extend(document);
+            }
+            rows.push(row);
         }
         Ok(Value::Array(rows))
+    }
+
+    /// An uplink as its device is called and decoded today.
+    fn read(&self, uplink: &Uplink) -> Result<Read, String> {
+        let device = self.known(uplink.device)?;
+        let resolved = self.decoder(&device)?;
+        let decoder = resolved.decoder;
+        let mut decoded = decoder
+            .map(|decoder| decoder.decode(uplink.device, uplink.time, &uplink.payload))
+            .unwrap_or_default();
+        decoded.errors.extend(resolved.problem);
+        let place = place_of(uplink, &decoded);
+        Ok(Read { name: self.name(&device), decoder: resolved.name, decoded, place })
     }
 
     fn downlinks(&self, only: Option<DeviceId>) -> Result<Value, String> {
@@ -134,7 +138,9 @@ impl View {
         };
         let mut rows = Vec::new();
         for device in devices {
-            rows.extend(self.store.queue(device).map_err(said)?.iter().map(item));
+            for item in &self.store.queue(device).map_err(said)? {
+                rows.push(written(&DownlinkItem::from(item))?);
+            }
         }
         Ok(Value::Array(rows))
     }
@@ -180,34 +186,8 @@ fn query(range: &Range) -> UplinkQuery {
     UplinkQuery { device: range.device, from: range.from, to: range.to, limit: None, newest_first: true }
 }
 
-fn place(location: &Location) -> Value {
-    json!({
-        "latitude": location.latitude,
-        "longitude": location.longitude,
-        "gps_accuracy": location.accuracy_m,
-        "source": location.source,
-        "time": location.time,
-    })
-}
-
-fn item(item: &Downlink) -> Value {
-    json!({
-        "v": 1,
-        "id": item.id,
-        "device": item.device,
-        "state": item.state,
-        "final": item.is_final(),
-        "evidence": item.evidence,
-        "data": item.data,
-        "created": item.created,
-        "updated": item.updated,
-        "expires": item.expires,
-        "via": item.via,
-        "reason": item.reason,
-        "history": item.history,
-        "uplink": item.uplink.map(|uplink| uplink.to_string()),
-        "transaction": item.transaction,
-    })
+fn written(document: &impl Serialize) -> Result<Value, String> {
+    serde_json::to_value(document).map_err(|error| format!("cannot be written as JSON: {error}"))
 }
 
 fn kind(kind: &SourceKind) -> &'static str {

@@ -61,6 +61,12 @@ impl Topics {
         format!("{}/bridge/response/{verb}", self.base)
     }
 
+    /// `<b>/<rest>`, for what is already spelled as a topic.
+    #[must_use]
+    pub fn below(&self, rest: &str) -> String {
+        format!("{}/{rest}", self.base)
+    }
+
     /// `<b>/client/`: below it, MQTT 5 clients may have their answers.
     #[must_use]
     pub fn client(&self) -> String {

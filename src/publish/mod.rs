@@ -19,4 +19,5 @@ mod view;
 pub use name::Name;
 pub use publisher::{Parts, Publisher};
 pub use reply::{Replies, Reply, ReplyQueue, replies};
+pub(crate) use state::place_of;
 pub use view::View;

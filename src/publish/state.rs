@@ -48,7 +48,7 @@ pub(super) fn after_location(
 
 /// Where an uplink says its device was: a fix in its payload is better than what the network computed.
 #[must_use]
-pub(super) fn place_of(uplink: &Uplink, decoded: &Decoded) -> Option<Location> {
+pub(crate) fn place_of(uplink: &Uplink, decoded: &Decoded) -> Option<Location> {
     let fix = decoded.position.and_then(|(latitude, longitude, accuracy_m)| {
         Location { latitude, longitude, accuracy_m, source: LocationSource::Gps, time: uplink.time }.checked()
     });

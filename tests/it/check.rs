@@ -46,7 +46,7 @@ fn a_good_configuration_is_said_to_be_good() {
 #[test]
 fn every_problem_is_one_line_with_its_place_and_the_exit_code_is_78() {
     let folder = folder(BAD, 0o600);
-    for command in ["check", "config"] {
+    for command in ["check", "config", "run"] {
         let (code, out, err) = run(folder.path(), &["--config", "config.toml", command]);
         assert_eq!((code, out.as_str()), (Some(78), ""), "{command}: {err}");
         let expected = [
@@ -76,6 +76,17 @@ fn a_secret_that_others_may_read_is_warned_about() {
     let (code, _, err) = run(folder.path(), &["check", "config.toml"]);
     assert_eq!(code, Some(0));
     assert!(err.starts_with("config.toml:4:12: mqtt.password: warning: "), "{err}");
+}
+
+#[test]
+fn a_secret_that_others_may_read_is_refused_by_the_daemon() {
+    let folder = folder(GOOD, 0o644);
+    let (code, _, err) = run(folder.path(), &["--config", "config.toml", "run"]);
+    assert_eq!(code, Some(78));
+    assert!(
+        err.starts_with("config.toml:4:12: mqtt.password: is a secret in a file that others may read"),
+        "{err}"
+    );
 }
 
 #[test]

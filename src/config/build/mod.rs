@@ -58,7 +58,8 @@ pub(super) fn check_version(reader: &mut Reader<'_>) -> bool {
 /// What only the decoders themselves can judge: grammars, expressions, names of built-in decoders.
 pub(super) fn check_decoders(config: &Config, place: impl Fn(&str) -> Place, problems: &mut Problems) {
     for (key, message) in crate::decode::Registry::new(config).err().unwrap_or_default() {
-        if !problems.problems.iter().any(|known| known.key == key) {
+        let within = format!("{key}.");
+        if !problems.problems.iter().any(|known| known.key == key || known.key.starts_with(&within)) {
             problems.add(place(&key), key, message);
         }
     }
