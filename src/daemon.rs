@@ -12,7 +12,7 @@ use anyhow::{Context as _, anyhow};
 
 use crate::command::{Commands, Rooms};
 use crate::config::{Config, Mqtt};
-use crate::control::{self, View};
+use crate::control::{self, Desk, View};
 use crate::decode::Registry;
 use crate::downlink::Queues;
 use crate::http::{Health, Server};
@@ -79,11 +79,12 @@ pub async fn run(config: Config, oversight: Oversight, stop: impl Future<Output 
         replies,
         errands,
     };
+    let view = View::new(Arc::clone(&config), store.clone(), Arc::clone(&registry), Some(board.clone()));
+    let control = control::Server::new(&config.gateway.data_dir, view).with_desk(Desk::new(rooms.clone()));
+    supervisor.spawn("control", control.run(stop_feeding.clone()));
     supervisor.spawn("commands", Commands::new(rooms).run(inbox, stop_feeding.clone()));
     supervisor.spawn("oversight", oversight.run(errands_to_do, stop_feeding.clone()));
-    supervisor.spawn("downlinks", queues.run(stop_feeding.clone()));
-    let view = View::new(Arc::clone(&config), store.clone(), Arc::clone(&registry), Some(board.clone()));
-    supervisor.spawn("control", control::Server::new(&config.gateway.data_dir, view).run(stop_feeding));
+    supervisor.spawn("downlinks", queues.run(stop_feeding));
 
     // Then what publishes, then the connection that it publishes on, then the broker at its other end.
     let publisher = Publisher::new(Parts {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use sigfox2mqtt::command::{Commands, Request, Rooms};
+use sigfox2mqtt::command::{Commands, Errand, Request, Rooms, Task};
 use sigfox2mqtt::decode::Registry;
 use sigfox2mqtt::ingest::StatusBoard;
 use sigfox2mqtt::model::Event;
@@ -13,6 +13,7 @@ use sigfox2mqtt::mqtt::topic::Topics;
 use sigfox2mqtt::publish::replies;
 use sigfox2mqtt::store::Store;
 use tempfile::TempDir;
+use tokio::sync::mpsc;
 
 use crate::listener;
 
@@ -22,6 +23,7 @@ const DATA: &str = "0123456789abcdef";
 struct Rig {
     commands: Commands,
     store: Store,
+    errands: mpsc::Receiver<Errand>,
     _dir: TempDir,
 }
 
@@ -39,16 +41,19 @@ impl Rig {
         }
         let registry = Arc::new(Registry::new(&config).unwrap());
         let queues = listener::queues(&store, &config, &registry);
-        let topics = Topics::new("sigfox2mqtt", "homeassistant");
+        let (errand_sender, errands) = mpsc::channel(4);
         let rooms = Rooms {
+            topics: Topics::new("sigfox2mqtt", "homeassistant"),
             board: StatusBoard::new(config.sources.iter().map(|source| source.name.clone())),
             nudges: BTreeMap::new(),
+            replies: replies().0,
+            errands: errand_sender,
             store: store.clone(),
             config,
             queues,
             registry,
         };
-        Self { commands: Commands::new(rooms, topics, replies().0), store, _dir: dir }
+        Self { commands: Commands::new(rooms), store, errands, _dir: dir }
     }
 
     /// Does a command for the device; how many answers it has.
@@ -268,4 +273,19 @@ async fn only_the_listed_requests_are_answered() {
     let rig = Rig::with("requests = [\"health\"]").await;
     assert_eq!(rig.ask("health", json!({})).await["status"], "ok");
     assert_eq!(rig.ask("device/list", json!({})).await["error"]["code"], "not_allowed");
+}
+
+#[tokio::test]
+async fn what_concerns_the_whole_daemon_is_its_errand() {
+    let mut rig = Rig::new().await;
+    let daemon = async {
+        let errand = rig.errands.recv().await.unwrap();
+        errand.outcome.send(Err("`loud` is no level".to_owned())).unwrap();
+        errand.what
+    };
+    let request = request("sigfox2mqtt/bridge/request/log_level", r#"{"level":"loud"}"#);
+    let (what, replies) = tokio::join!(daemon, rig.commands.handle(&request));
+    assert_eq!(what, Task::LogLevel("loud".to_owned()));
+    let answer: Value = serde_json::from_slice(&replies[0].payload).unwrap();
+    assert_eq!(answer["error"]["message"], "`loud` is no level");
 }

@@ -1,16 +1,16 @@
 //! The listener with a real store and real queues, without the rest of the daemon.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use serde_json::Value;
-use sigfox2mqtt::config::{Config, Environment, Loaded};
+use sigfox2mqtt::config::{Config, Environment, Http, Loaded};
 use sigfox2mqtt::decode::Registry;
 use sigfox2mqtt::downlink::{Expiry, Order, Queues};
 use sigfox2mqtt::http::{Counts, Health, Server};
-use sigfox2mqtt::model::{DeviceId, Downlink, ItemId, Uplink};
-use sigfox2mqtt::store::{Options, Store, UplinkQuery};
+use sigfox2mqtt::model::{DeviceId, Downlink, ItemId, Timestamp, Uplink};
+use sigfox2mqtt::store::{Options, Store, Syncer, UplinkQuery};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -44,7 +44,7 @@ password = "secret"
 pub(crate) struct Listener {
     pub(crate) store: Store,
     pub(crate) queues: Queues,
-    base: String,
+    pub(crate) base: String,
     client: reqwest::Client,
     counts: Box<dyn Fn() -> Counts>,
     stop: CancellationToken,
@@ -53,25 +53,37 @@ pub(crate) struct Listener {
 
 impl Listener {
     pub(crate) async fn start(dir: &TempDir) -> Self {
+        Self::serve(dir, None).await
+    }
+
+    /// The same by https, with the tests' certificate.
+    pub(crate) async fn start_https(dir: &TempDir) -> Self {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls");
+        Self::serve(dir, Some((folder.join("certificate.pem"), folder.join("key.pem")))).await
+    }
+
+    async fn serve(dir: &TempDir, tls: Option<(PathBuf, PathBuf)>) -> Self {
         static PROVIDER: Once = Once::new();
         PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
-        let config = Arc::new(config());
-        let options =
-            Options { dir: dir.path().join("store"), cache: 8 << 20, flush: Duration::from_secs(5) };
-        let (store, syncer) = Store::open(options).unwrap();
+        let config = Arc::new(config(""));
+        let (store, syncer) = open(dir);
         let registry = Arc::new(Registry::new(&config).unwrap());
-        let queues = Queues::new(store.clone(), Arc::clone(&config), registry);
-        let settings = config.http.clone().unwrap();
+        let queues = queues(&store, &config, &registry);
+        let settings = Http { tls: tls.clone(), ..config.http.clone().unwrap() };
         let server = Server::bind(&settings, &config, store.clone(), queues.clone(), Health::default());
         let server = server.await.unwrap();
-        let base = format!("http://{}", server.local_addr());
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let base = format!("{scheme}://{}", server.local_addr());
+        let trusted = tls.map(|(certificate, _)| std::fs::read(certificate).unwrap());
+        let trusted = trusted.map(|pem| reqwest::Certificate::from_pem(&pem).unwrap());
+        let client = reqwest::Client::builder().tls_certs_only(trusted).build().unwrap();
         let counters = server.counters();
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(syncer.run(stop.clone()));
         tasks.spawn(server.run(stop.clone()));
         let counts = Box::new(move || counters.counts());
-        Self { store, queues, base, client: reqwest::Client::new(), counts, stop, tasks }
+        Self { store, queues, base, client, counts, stop, tasks }
     }
 
     /// Ends in order.
@@ -136,9 +148,41 @@ fn order(id: &str, byte: u8) -> Order {
     }
 }
 
-fn config() -> Config {
+/// An open store, with the task that makes it durable.
+pub(crate) fn open(dir: &TempDir) -> (Store, Syncer) {
+    let options = Options { dir: dir.path().join("store"), cache: 8 << 20, flush: Duration::from_secs(5) };
+    Store::open(options).unwrap()
+}
+
+pub(crate) fn queues(store: &Store, config: &Arc<Config>, registry: &Arc<Registry>) -> Queues {
+    Queues::new(store.clone(), Arc::clone(config), Arc::clone(registry))
+}
+
+/// An uplink as a poll of the factory's cloud brings it.
+pub(crate) fn uplink(device: &str, seconds: i64, seq: u16) -> Uplink {
+    let time = Timestamp::from_cloud(seconds).unwrap();
+    Uplink {
+        device: device.parse().unwrap(),
+        time,
+        seq: Some(seq),
+        payload: "17".parse().unwrap(),
+        source: "factory".parse().unwrap(),
+        received: time,
+        replay: false,
+        link_quality: None,
+        rssi: None,
+        snr: None,
+        stations: None,
+        ack: None,
+        location: None,
+    }
+}
+
+/// The configuration, with more in `[mqtt]`.
+pub(crate) fn config(mqtt: &str) -> Config {
     let environment = Environment::default();
-    let loaded: Loaded = Config::parse(CONFIGURATION, "test.toml", Path::new("."), &environment)
+    let configuration = CONFIGURATION.replace("[mqtt]", &format!("[mqtt]\n{mqtt}"));
+    let loaded: Loaded = Config::parse(&configuration, "test.toml", Path::new("."), &environment)
         .unwrap_or_else(|problems| {
             panic!("{problems}");
         });

@@ -7,6 +7,7 @@ mod callback;
 mod check;
 mod cloud;
 mod cloud_mock;
+mod downlink_command;
 mod house;
 mod ingest;
 mod listener;
