@@ -1,19 +1,30 @@
-//! sled as this room uses it: the trees of the layout, commits over several of them at once, and our own fsync.
+//! sled as this room uses it: the trees of the layout, commits over several of them at once, our own fsync, and
+//! what the disk said last.
 
-use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::io;
-use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use sled::transaction::{ConflictableTransactionError, TransactionError, Transactional};
 
-use super::error::{OpenError, StoreError};
+use super::commit::{Commit, Place};
+use super::error::StoreError;
 use super::layout::{SCHEMA, Table, Week};
 
-const FOLDER: &str = "store";
 const SCHEMA_KEY: &str = "schema";
+
+/// New data is refused when the disk has less left than this: sled cannot write on after a write that failed.
+const RESERVE_BYTES: u64 = 8 << 20;
+/// What gives up more than it takes (the outbox emptied) may use the reserve up to this part of it.
+const LAST_RESERVE: u64 = 4;
+/// A copy that sees more keys change under it than this is given up.
+const MOST_TOUCHED: usize = 200_000;
+
+/// A key that was written while a copy was being made.
+pub(super) type Touched = BTreeSet<(Place, Vec<u8>)>;
 
 /// The open database.
 #[derive(Debug)]
@@ -21,43 +32,63 @@ pub(super) struct Database {
     db: sled::Db,
     tables: BTreeMap<Table, sled::Tree>,
     weeks: RwLock<BTreeMap<Week, sled::Tree>>,
+    path: PathBuf,
     file: Arc<File>,
     commits: AtomicU64,
+    touched: Mutex<Option<Touched>>,
+    trouble: Mutex<Option<StoreError>>,
+    /// Whether a write or a sync has failed: sled takes no more writes then.
+    broken: AtomicBool,
+    /// New data is refused when the disk has less left than this.
+    reserve: AtomicU64,
+    #[cfg(test)]
+    pub(super) on_sync: Mutex<Option<super::tests::OnSync>>,
 }
 
 impl Database {
-    /// Opens or creates the database in a data directory.
-    pub(super) fn open(dir: &Path, cache: u64) -> Result<Self, OpenError> {
-        let created = make_folder(dir)?;
-        let path = dir.join(FOLDER);
+    /// Opens the database in a folder; a new one gets the version of the layout.
+    pub(super) fn open(path: &Path, cache: u64, new: bool) -> Result<Self, OpenFailure> {
         let db = sled::Config::new()
-            .path(&path)
+            .path(path)
             .cache_capacity(cache)
             .flush_every_ms(None)
             .print_profile_on_drop(false)
-            .open()
-            .map_err(|error| refused(dir, error))?;
-        let refuse = |error| refused(dir, error);
-        let fresh = check_schema(dir, &db)?;
+            .open()?;
+        let meta = db.open_tree(Table::Meta.name())?;
+        if new {
+            meta.insert(SCHEMA_KEY, &SCHEMA.to_be_bytes())?;
+        }
+        let schema = meta.get(SCHEMA_KEY)?.and_then(|value| value.first_chunk::<4>().copied());
+        match schema.map(u32::from_be_bytes) {
+            Some(SCHEMA) => {}
+            Some(found) if found > SCHEMA => return Err(OpenFailure::Newer(found)),
+            found => return Err(OpenFailure::Damaged(format!("its version cannot be read ({found:?})"))),
+        }
         let mut tables = BTreeMap::new();
         for table in Table::ALL {
-            tables.insert(table, db.open_tree(table.name()).map_err(refuse)?);
+            tables.insert(table, db.open_tree(table.name())?);
         }
         let mut weeks = BTreeMap::new();
         for name in db.tree_names() {
             if let Some(week) = Week::of_tree(&name) {
-                weeks.insert(week, db.open_tree(&name).map_err(refuse)?);
+                weeks.insert(week, db.open_tree(&name)?);
             }
         }
-        let file = File::open(path.join("db")).map_err(|source| io_refused(dir, source))?;
-        let database =
-            Self { db, tables, weeks: RwLock::new(weeks), file: Arc::new(file), commits: AtomicU64::new(0) };
-        if fresh {
-            // Once: a file that was synced in a folder that was not may be gone after a loss of power.
-            database.db.flush().map_err(refuse)?;
-            sync_folders(dir, &path, created).map_err(|source| io_refused(dir, source))?;
-        }
-        Ok(database)
+        let file = File::open(path.join("db"))?;
+        Ok(Self {
+            db,
+            tables,
+            weeks: RwLock::new(weeks),
+            path: path.to_owned(),
+            file: Arc::new(file),
+            commits: AtomicU64::new(0),
+            touched: Mutex::new(None),
+            trouble: Mutex::new(None),
+            broken: AtomicBool::new(false),
+            reserve: AtomicU64::new(RESERVE_BYTES),
+            #[cfg(test)]
+            on_sync: Mutex::new(None),
+        })
     }
 
     /// Whether a data directory has a database.
@@ -81,7 +112,25 @@ impl Database {
         weeks.iter().map(|(week, tree)| (*week, tree.clone())).collect()
     }
 
-    fn week_for_writing(&self, week: Week) -> Result<sled::Tree, StoreError> {
+    /// Drops a week's history; its space is used again.
+    pub(super) fn drop_week(&self, week: Week) -> Result<(), StoreError> {
+        self.weeks.write().unwrap_or_else(PoisonError::into_inner).remove(&week);
+        self.db.drop_tree(week.tree())?;
+        self.commits.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Every tree.
+    pub(super) fn places(&self) -> Vec<(Place, sled::Tree)> {
+        let tables = self.tables.iter().map(|(table, tree)| (Place::Table(*table), tree.clone()));
+        tables.chain(self.weeks().into_iter().map(|(week, tree)| (Place::Week(week), tree))).collect()
+    }
+
+    fn tree_for_writing(&self, place: Place) -> Result<sled::Tree, StoreError> {
+        let week = match place {
+            Place::Table(table) => return Ok(self.table(table)?.clone()),
+            Place::Week(week) => week,
+        };
         if let Some(tree) = self.week(week) {
             return Ok(tree);
         }
@@ -91,18 +140,28 @@ impl Database {
     }
 
     /// Writes everything of a commit or nothing; an empty one writes nothing. Not durable before a `sync`.
-    pub(super) fn apply(&self, commit: Commit) -> Result<(), StoreError> {
+    pub(super) fn apply(&self, commit: &Commit) -> Result<(), StoreError> {
+        if commit.operations() == 0 {
+            return Ok(());
+        }
+        self.watch(self.try_apply(commit))
+    }
+
+    fn try_apply(&self, commit: &Commit) -> Result<(), StoreError> {
+        let reserve = self.reserve.load(Ordering::SeqCst);
+        self.check_space(if commit.releases() { reserve / LAST_RESERVE } else { reserve })?;
         let mut trees = Vec::new();
         let mut batches = Vec::new();
-        for (place, batch) in commit.batches {
-            trees.push(match place {
-                Place::Table(table) => self.table(table)?.clone(),
-                Place::Week(week) => self.week_for_writing(week)?,
-            });
+        for (place, writes) in commit.writes() {
+            trees.push(self.tree_for_writing(*place)?);
+            let mut batch = sled::Batch::default();
+            for (key, value) in writes {
+                match value {
+                    Some(value) => batch.insert(key.as_slice(), value.as_slice()),
+                    None => batch.remove(key.as_slice()),
+                }
+            }
             batches.push(batch);
-        }
-        if trees.is_empty() {
-            return Ok(());
         }
         let written: Result<(), TransactionError<()>> = trees.as_slice().transaction(|views| {
             for (view, batch) in views.iter().zip(&batches) {
@@ -112,130 +171,183 @@ impl Database {
         });
         self.commits.fetch_add(1, Ordering::SeqCst);
         match written {
-            Ok(()) => Ok(()),
-            Err(TransactionError::Storage(error)) => Err(error.into()),
-            Err(TransactionError::Abort(())) => Err(StoreError::Failing("a commit was refused".to_owned())),
+            Ok(()) => self.note_touched(commit),
+            Err(TransactionError::Storage(error)) => return Err(self.broken_by(error.into())),
+            Err(TransactionError::Abort(())) => {
+                return Err(StoreError::Failing("a commit was refused".to_owned()));
+            }
         }
+        Ok(())
     }
 
-    /// How many commits were made since the opening.
+    fn check_space(&self, reserve: u64) -> Result<(), StoreError> {
+        let found =
+            rustix::fs::statvfs(&self.path).map_err(|error| StoreError::from(io::Error::from(error)))?;
+        if found.f_bavail.saturating_mul(found.f_frsize) < reserve {
+            return Err(StoreError::Full);
+        }
+        Ok(())
+    }
+
+    /// How many commits were made, by this database and those that it took over from.
     pub(super) fn commits(&self) -> u64 {
         self.commits.load(Ordering::SeqCst)
+    }
+
+    /// Goes on counting where another database stopped.
+    pub(super) fn take_over(&self, from: &Self) {
+        self.commits.store(from.commits().saturating_add(1), Ordering::SeqCst);
     }
 
     /// Makes every commit so far durable. sled's flush hands its buffers to the system but does not wait for the
     /// disk, so the file is synced by ourselves.
     pub(super) async fn sync(&self) -> Result<(), StoreError> {
-        self.db.flush_async().await?;
+        let flushed = self.db.flush_async().await;
         let file = Arc::clone(&self.file);
-        tokio::task::spawn_blocking(move || file.sync_all())
-            .await
-            .map_err(|error| StoreError::Failing(error.to_string()))??;
-        Ok(())
+        let synced = match flushed {
+            Ok(_) => tokio::task::spawn_blocking(move || file.sync_all().map_err(StoreError::from))
+                .await
+                .unwrap_or_else(|error| Err(StoreError::Failing(error.to_string()))),
+            Err(error) => Err(error.into()),
+        };
+        #[cfg(test)]
+        if let (Ok(()), Some(on_sync)) =
+            (&synced, self.on_sync.lock().unwrap_or_else(PoisonError::into_inner).as_ref())
+        {
+            (on_sync.0)();
+        }
+        // After a failed sync the system may forget what it could not write: nothing of it is to be trusted.
+        self.watch(synced.map_err(|error| self.broken_by(error)))
+    }
+
+    /// As `sync`, for who may block.
+    pub(super) fn sync_blocking(&self) -> Result<(), StoreError> {
+        self.db.flush()?;
+        Ok(self.file.sync_all()?)
     }
 
     /// Bytes of the database's files.
     pub(super) fn size_on_disk(&self) -> Result<u64, StoreError> {
         Ok(self.db.size_on_disk()?)
     }
-}
 
-/// Writes that belong together.
-#[derive(Debug, Default)]
-pub(super) struct Commit {
-    batches: BTreeMap<Place, sled::Batch>,
-    operations: usize,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
-    Table(Table),
-    Week(Week),
-}
-
-impl Commit {
-    /// Sets a key of a tree.
-    pub(super) fn put(&mut self, table: Table, key: impl Into<sled::IVec>, value: Vec<u8>) {
-        self.batch(Place::Table(table)).insert(key, value);
-    }
-
-    /// Removes a key of a tree.
-    pub(super) fn remove(&mut self, table: Table, key: impl Into<sled::IVec>) {
-        self.batch(Place::Table(table)).remove(key);
-    }
-
-    /// Sets a key of a week's history.
-    pub(super) fn put_uplink(&mut self, week: Week, key: impl Into<sled::IVec>, value: Vec<u8>) {
-        self.batch(Place::Week(week)).insert(key, value);
-    }
-
-    /// How many writes it holds.
-    pub(super) fn operations(&self) -> usize {
-        self.operations
-    }
-
-    fn batch(&mut self, place: Place) -> &mut sled::Batch {
-        self.operations += 1;
-        self.batches.entry(place).or_default()
-    }
-}
-
-fn make_folder(dir: &Path) -> Result<bool, OpenError> {
-    match fs::metadata(dir) {
-        Ok(found) if found.is_dir() => Ok(false),
-        Ok(_) => Err(OpenError::NotAFolder { dir: dir.to_owned() }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            fs::create_dir_all(dir).map_err(|source| io_refused(dir, source))?;
-            Ok(true)
+    /// From now on keys that are written are noted, for the copy that is being made. One copy at a time.
+    pub(super) fn begin_copy(&self) -> Result<(), StoreError> {
+        let mut touched = self.touched();
+        if touched.is_some() {
+            return Err(StoreError::Busy);
         }
-        Err(source) => Err(io_refused(dir, source)),
+        *touched = Some(Touched::new());
+        Ok(())
     }
-}
 
-/// Writes the version into a new database and says whether it is one; refuses a newer version.
-fn check_schema(dir: &Path, db: &sled::Db) -> Result<bool, OpenError> {
-    let refuse = |error| refused(dir, error);
-    let meta = db.open_tree(Table::Meta.name()).map_err(refuse)?;
-    let Some(version) = meta.get(SCHEMA_KEY).map_err(refuse)? else {
-        // New, or a crash came before this line and nothing was ever kept.
-        meta.insert(SCHEMA_KEY, &SCHEMA.to_be_bytes()).map_err(refuse)?;
-        return Ok(true);
-    };
-    let found = version.first_chunk::<4>().map_or(u32::MAX, |bytes| u32::from_be_bytes(*bytes));
-    if found > SCHEMA {
-        return Err(OpenError::Newer { dir: dir.to_owned(), found, known: SCHEMA });
+    /// The keys that were written since the copy began.
+    pub(super) fn end_copy(&self) -> Result<Touched, StoreError> {
+        let touched = self.touched().take().unwrap_or_default();
+        // As many as are noted at most: some may be missing.
+        if touched.len() >= MOST_TOUCHED { Err(StoreError::Busy) } else { Ok(touched) }
     }
-    Ok(false)
-}
 
-fn sync_folders(dir: &Path, path: &Path, created: bool) -> io::Result<()> {
-    for file in ["db", "conf"] {
-        File::open(path.join(file))?.sync_all()?;
-    }
-    File::open(path)?.sync_all()?;
-    File::open(dir)?.sync_all()?;
-    match dir.parent() {
-        Some(parent) if created && !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
-        _ => Ok(()),
-    }
-}
-
-fn refused(dir: &Path, error: sled::Error) -> OpenError {
-    match error {
-        // sled 0.34.7, `Config::try_lock`: the kind is `Other`, only the text says what it is.
-        sled::Error::Io(error) if error.to_string().contains("could not acquire lock") => {
-            OpenError::Locked { dir: dir.to_owned() }
+    fn note_touched(&self, commit: &Commit) {
+        if let Some(touched) = self.touched().as_mut().filter(|touched| touched.len() < MOST_TOUCHED) {
+            let keys = commit.writes().iter();
+            touched.extend(keys.flat_map(|(place, writes)| writes.keys().map(|key| (*place, key.clone()))));
         }
-        sled::Error::Io(error) => io_refused(dir, error),
-        other => OpenError::Damaged { dir: dir.to_owned(), reason: other.to_string() },
+    }
+
+    fn touched(&self) -> MutexGuard<'_, Option<Touched>> {
+        self.touched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn broken_by(&self, error: StoreError) -> StoreError {
+        self.broken.store(true, Ordering::SeqCst);
+        error
+    }
+
+    /// Acts as if the disk had less or more left.
+    #[cfg(test)]
+    pub(super) fn set_reserve(&self, bytes: u64) {
+        self.reserve.store(bytes, Ordering::SeqCst);
+    }
+
+    /// What sled calls a flush, without our sync.
+    #[cfg(test)]
+    pub(super) fn flush_unsynced(&self) {
+        self.db.flush().unwrap();
+    }
+
+    /// Acts as if a write had failed.
+    #[cfg(test)]
+    pub(super) fn fail(&self, error: StoreError) {
+        self.watch::<()>(Err(self.broken_by(error))).unwrap_err();
+    }
+
+    /// Whether it takes no more writes, so that it must be copied into a new one.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::SeqCst)
+    }
+
+    /// Why writes fail at present, if they do.
+    pub(super) fn trouble(&self) -> Option<StoreError> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Looks whether there is room again.
+    pub(super) fn look_again(&self) {
+        if !self.is_broken() {
+            self.watch(self.check_space(self.reserve.load(Ordering::SeqCst))).ok();
+        }
+    }
+
+    /// Remembers what the disk says, and says it once when that changes.
+    fn watch<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        match &result {
+            Ok(_) if self.is_broken() => {}
+            Ok(_) => {
+                if trouble.take().is_some() {
+                    tracing::info!("the disk takes writes again");
+                }
+            }
+            Err(error) => {
+                if trouble.as_ref() != Some(error) {
+                    tracing::error!(%error, "nothing new can be kept");
+                }
+                *trouble = Some(error.clone());
+            }
+        }
+        result
     }
 }
 
-fn io_refused(dir: &Path, source: io::Error) -> OpenError {
-    let dir = dir.to_owned();
-    match source.kind() {
-        io::ErrorKind::PermissionDenied => OpenError::Permission { dir },
-        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => OpenError::NotAFolder { dir },
-        _ => OpenError::Io { dir, source },
+/// Why a database cannot be opened.
+#[derive(Debug)]
+pub(super) enum OpenFailure {
+    /// A newer program has written it.
+    Newer(u32),
+    /// Its files cannot be read as a database.
+    Damaged(String),
+    /// The disk refused.
+    Io(io::Error),
+}
+
+impl From<sled::Error> for OpenFailure {
+    fn from(error: sled::Error) -> Self {
+        match error {
+            sled::Error::Io(error) => error.into(),
+            other => Self::Damaged(other.to_string()),
+        }
+    }
+}
+
+impl From<io::Error> for OpenFailure {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            // A file that ends too soon, or whose bytes make no sense.
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
+                Self::Damaged(error.to_string())
+            }
+            _ => Self::Io(error),
+        }
     }
 }

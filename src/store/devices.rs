@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::database::Commit;
+use super::commit::Commit;
 use super::error::StoreError;
 use super::layout::{LARGEST_COMMIT, Table, device_key, source_key};
 use super::memory::{KnownDevice, Memory};
@@ -60,20 +60,20 @@ impl Store {
         now: Timestamp,
     ) -> Result<InventoryChange, StoreError> {
         let mut memory = self.memory();
-        let number = memory.sources.number(self.database(), source)?;
+        let number = memory.sources.number(&self.database(), source)?;
         let changed_types = self.record_types(number, types)?;
         let mut inventory = Inventory::compare(&memory, source, devices, now);
         for part in std::mem::take(&mut inventory.devices).chunks(DEVICES_AT_ONCE) {
             let mut commit = Commit::default();
             let mut events = Vec::new();
             for (known, told) in part {
-                let number = memory.sources.number(self.database(), &known.device.source)?;
+                let number = memory.sources.number(&self.database(), &known.device.source)?;
                 let record = DeviceRecord::new(&known.device, number, known.listed, known.place.clone());
-                commit.put(Table::Devices, device_key(known.device.id).as_slice(), record.encode()?);
+                commit.put(Table::Devices, device_key(known.device.id), record.encode()?);
                 events.extend(told.iter().cloned());
             }
-            let staged = memory.outbox.stage(self.database(), &mut commit, &events)?;
-            self.database().apply(commit)?;
+            let staged = memory.outbox.stage(&self.database(), &mut commit, &events)?;
+            self.database().apply(&commit)?;
             memory.outbox.keep(&staged);
             for (known, _) in part {
                 memory.devices.insert(known.device.id.number(), known.clone());
@@ -93,7 +93,8 @@ impl Store {
 
     /// Writes what differs of a source's device types, and says which do.
     fn record_types(&self, source: u16, types: &[DeviceType]) -> Result<BTreeSet<String>, StoreError> {
-        let table = self.database().table(Table::Types)?;
+        let database = self.database();
+        let table = database.table(Table::Types)?;
         let mut changed = BTreeSet::new();
         let mut writes = BTreeMap::new();
         for device_type in types {
@@ -122,7 +123,7 @@ impl Store {
                     None => commit.remove(Table::Types, key),
                 }
             }
-            self.database().apply(commit)?;
+            self.database().apply(&commit)?;
         }
         Ok(changed)
     }

@@ -65,6 +65,9 @@ pub enum StoreError {
     /// The disk refused for another reason.
     #[error("the disk is failing: {0}")]
     Failing(String),
+    /// The store is being copied already.
+    #[error("the store is being copied already")]
+    Busy,
     /// A record cannot be read.
     #[error("the store is damaged: {0}")]
     Damaged(String),

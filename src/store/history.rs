@@ -1,14 +1,14 @@
-//! Reading uplinks back: a merge of the devices' keys, week by week, so that any length streams.
+//! Reading uplinks and locations back: a merge of the devices' keys, week by week, so that any length streams.
 
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};
 use std::fmt;
 
 use super::error::StoreError;
-use super::layout::{Week, second_prefix, seconds, uplink_key, uplink_key_parts};
+use super::layout::{Week, place_key_parts, second_prefix, seconds, uplink_key, uplink_key_parts};
 use super::memory::{Memory, Sources};
-use super::record::{Record, UplinkRecord};
-use super::{Store, UplinkQuery};
+use super::record::{LocationRecord, Record, UplinkRecord};
+use super::{Located, Store, UplinkQuery};
 use crate::model::{DeviceId, Timestamp, Uplink, UplinkId, UplinkTail};
 
 impl Store {
@@ -18,8 +18,32 @@ impl Store {
     }
 
     /// Uplinks of the history one by one, in order of time; memory is bounded by the number of devices.
-    #[must_use]
-    pub fn history(&self, query: &UplinkQuery) -> History {
+    pub fn history(&self, query: &UplinkQuery) -> impl Iterator<Item = Result<Uplink, StoreError>> + use<> {
+        let uplinks = self.entries(query).filter_map(|entry| match entry {
+            Ok(Entry::Uplink(uplink)) => Some(Ok(*uplink)),
+            Ok(Entry::Place(_)) => None,
+            Err(error) => Some(Err(error)),
+        });
+        uplinks.take(query.limit.unwrap_or(usize::MAX))
+    }
+
+    /// Locations of the history one by one, in order of the time of their uplinks or, without one, their own.
+    pub fn locations(
+        &self,
+        query: &UplinkQuery,
+    ) -> impl Iterator<Item = Result<Located, StoreError>> + use<> {
+        let located = self.entries(query).filter_map(|entry| match entry {
+            Ok(Entry::Uplink(uplink)) => {
+                let (device, id) = (uplink.device, uplink.id());
+                uplink.location.map(|location| Ok(Located { device, location, uplink: Some(id) }))
+            }
+            Ok(Entry::Place(located)) => Some(Ok(located)),
+            Err(error) => Some(Err(error)),
+        });
+        located.take(query.limit.unwrap_or(usize::MAX))
+    }
+
+    fn entries(&self, query: &UplinkQuery) -> Merge {
         let memory = self.memory();
         let devices: Vec<DeviceId> = match query.device {
             Some(device) => {
@@ -27,23 +51,23 @@ impl Store {
             }
             None => memory.devices.values().map(|known| known.device.id).collect(),
         };
-        let mut weeks: VecDeque<_> = self.database().weeks().into();
+        let mut weeks = self.database().weeks();
         weeks.retain(|(week, _)| {
             query.from.is_none_or(|from| Week::of(seconds(from)) <= *week)
                 && query.to.is_none_or(|to| *week <= Week::of(seconds(to)))
         });
         if query.newest_first {
-            weeks.make_contiguous().reverse();
+            weeks.reverse();
         }
-        History {
+        Merge {
             weeks: weeks.into_iter().map(|(_, tree)| tree).collect(),
             devices,
             sources: memory.sources.clone(),
             from: query.from.unwrap_or_default(),
             to: query.to,
             newest_first: query.newest_first,
-            left: query.limit.unwrap_or(usize::MAX),
             heads: BinaryHeap::new(),
+            ended: false,
         }
     }
 
@@ -70,54 +94,79 @@ impl Store {
             return Ok(None);
         };
         let Some(value) = week.get(key)? else { return Ok(None) };
-        Ok(read(&value, device, second, tail, &memory.sources))
+        Ok(read_uplink(&value, device, second, tail, &memory.sources))
     }
 }
 
-/// The uplink of a record; one that cannot be read is said and left out.
-fn read(value: &[u8], device: DeviceId, second: u32, tail: UplinkTail, sources: &Sources) -> Option<Uplink> {
-    let uplink = UplinkRecord::decode(value).ok().and_then(|record| {
-        let source = sources.name(record.source())?.clone();
-        record.uplink(device, second, tail, source)
-    });
-    if uplink.is_none() {
-        tracing::error!(%device, second, "uplink left out: its record cannot be read");
-    }
-    uplink
+fn read_uplink(
+    value: &[u8],
+    device: DeviceId,
+    second: u32,
+    tail: UplinkTail,
+    sources: &Sources,
+) -> Option<Uplink> {
+    let record = UplinkRecord::decode(value).ok()?;
+    let source = sources.name(record.source())?.clone();
+    record.uplink(device, second, tail, source)
 }
 
-/// Uplinks of the history, in order of time.
-pub struct History {
+/// What the history holds.
+enum Entry {
+    Uplink(Box<Uplink>),
+    /// A location without an uplink.
+    Place(Located),
+}
+
+impl Entry {
+    /// The entry of a key and its value; none if they cannot be read.
+    fn read(key: &[u8], value: &[u8], device: DeviceId, sources: &Sources) -> Option<Self> {
+        if let Some((_, second)) = place_key_parts(key) {
+            let second = Timestamp::from_millis(i64::from(second) * 1000)?;
+            let location = LocationRecord::decode(value).ok()?.location(second)?;
+            return Some(Self::Place(Located { device, location, uplink: None }));
+        }
+        let (_, second, tail) = uplink_key_parts(key)?;
+        read_uplink(value, device, second, tail, sources).map(|uplink| Self::Uplink(Box::new(uplink)))
+    }
+
+    fn time(&self) -> Timestamp {
+        match self {
+            Self::Uplink(uplink) => uplink.time,
+            Self::Place(located) => located.location.time,
+        }
+    }
+}
+
+/// The entries of some devices, merged by time.
+struct Merge {
     weeks: VecDeque<sled::Tree>,
     devices: Vec<DeviceId>,
     sources: Sources,
     from: Timestamp,
     to: Option<Timestamp>,
     newest_first: bool,
-    left: usize,
     heads: BinaryHeap<Head>,
+    ended: bool,
 }
 
-/// The next uplink of one device in the current week.
+impl fmt::Debug for Merge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Merge").field("weeks", &self.weeks.len()).finish_non_exhaustive()
+    }
+}
+
+/// The next entry of one device in the current week.
 struct Head {
     /// Larger is sooner.
     order: i64,
-    uplink: Uplink,
+    device: DeviceId,
+    entry: Entry,
     rest: sled::Iter,
-}
-
-impl fmt::Debug for History {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("History")
-            .field("weeks", &self.weeks.len())
-            .field("left", &self.left)
-            .finish_non_exhaustive()
-    }
 }
 
 impl Ord for Head {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.order.cmp(&other.order).then_with(|| other.uplink.device.cmp(&self.uplink.device))
+        self.order.cmp(&other.order).then_with(|| other.device.cmp(&self.device))
     }
 }
 
@@ -135,40 +184,44 @@ impl PartialEq for Head {
 
 impl Eq for Head {}
 
-impl History {
+impl Merge {
     fn begin_week(&mut self, tree: &sled::Tree) -> Result<(), StoreError> {
-        for device in self.devices.clone() {
-            let lowest = second_prefix(device.number(), seconds(self.from));
-            let highest =
-                second_prefix(device.number(), self.to.map_or(u32::MAX, |to| seconds(to).saturating_add(1)));
-            if lowest < highest {
-                self.advance(device, tree.range(lowest..highest))?;
-            }
+        let (first, last) =
+            (seconds(self.from), self.to.map_or(u32::MAX, |to| seconds(to).saturating_add(1)));
+        if first >= last {
+            return Ok(());
+        }
+        for place in 0..self.devices.len() {
+            let Some(&device) = self.devices.get(place) else { break };
+            let of_device = second_prefix(device.number(), first)..second_prefix(device.number(), last);
+            self.advance(device, tree.range(of_device))?;
         }
         Ok(())
     }
 
-    /// Puts a device's next uplink among the heads.
+    /// Puts a device's next entry among the heads.
     fn advance(&mut self, device: DeviceId, mut rest: sled::Iter) -> Result<(), StoreError> {
-        while let Some(entry) = if self.newest_first { rest.next_back() } else { rest.next() } {
-            let (key, value) = entry?;
-            let Some((_, second, tail)) = uplink_key_parts(&key) else { continue };
-            let Some(uplink) = read(&value, device, second, tail, &self.sources) else { continue };
-            if uplink.time >= self.from && self.to.is_none_or(|to| uplink.time < to) {
-                let milliseconds = uplink.time.as_millis();
-                let order = if self.newest_first { milliseconds } else { -milliseconds };
-                self.heads.push(Head { order, uplink, rest });
+        while let Some(next) = if self.newest_first { rest.next_back() } else { rest.next() } {
+            let (key, value) = next?;
+            let Some(entry) = Entry::read(&key, &value, device, &self.sources) else {
+                tracing::error!(%device, ?key, "left out of the history: a record cannot be read");
+                continue;
+            };
+            let time = entry.time();
+            if time >= self.from && self.to.is_none_or(|to| time < to) {
+                let order = if self.newest_first { time.as_millis() } else { -time.as_millis() };
+                self.heads.push(Head { order, device, entry, rest });
                 return Ok(());
             }
         }
         Ok(())
     }
 
-    fn step(&mut self) -> Result<Option<Uplink>, StoreError> {
+    fn step(&mut self) -> Result<Option<Entry>, StoreError> {
         loop {
-            if let Some(Head { uplink, rest, .. }) = self.heads.pop() {
-                self.advance(uplink.device, rest)?;
-                return Ok(Some(uplink));
+            if let Some(Head { device, entry, rest, .. }) = self.heads.pop() {
+                self.advance(device, rest)?;
+                return Ok(Some(entry));
             }
             let Some(tree) = self.weeks.pop_front() else { return Ok(None) };
             self.begin_week(&tree)?;
@@ -176,15 +229,15 @@ impl History {
     }
 }
 
-impl Iterator for History {
-    type Item = Result<Uplink, StoreError>;
+impl Iterator for Merge {
+    type Item = Result<Entry, StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.left = self.left.checked_sub(1)?;
-        let next = self.step().transpose();
-        if !matches!(next, Some(Ok(_))) {
-            self.left = 0;
+        if self.ended {
+            return None;
         }
+        let next = self.step().transpose();
+        self.ended = !matches!(next, Some(Ok(_)));
         next
     }
 }

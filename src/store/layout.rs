@@ -11,6 +11,7 @@
 //! | `devices` | device u32 | `DeviceRecord` |
 //! | `states` | device u32 | `StateRecord`: what the uplinks have told so far |
 //! | `uplinks-NNNN` | device u32, seconds u32, kind of the tail u8, tail u16 | `UplinkRecord` |
+//! | `uplinks-NNNN` | device u32, seconds u32, 2 u8, 0 u16 | `LocationRecord`: a location without an uplink |
 //! | `outbox` | milliseconds of the first event and arrival (42 + 22 bits), u64 | `BlockRecord` |
 //! | `queue` | device u32, order u64 | `DownlinkRecord` |
 //! | `asks` | as `uplinks-NNNN` | nothing, or the id of the item that was the answer, text |
@@ -37,6 +38,10 @@ pub(super) const LARGEST_VALUE: usize = 12 * 1024;
 
 const WEEK_S: u32 = 7 * 24 * 3600;
 const BUCKET_PREFIX: &str = "uplinks-";
+
+const KIND_SEQ: u8 = 0;
+const KIND_CRC: u8 = 1;
+const KIND_PLACE: u8 = 2;
 
 /// The key of an uplink in its week.
 pub(super) type UplinkKey = [u8; 11];
@@ -128,8 +133,8 @@ pub(super) fn second_prefix(device: u32, seconds: u32) -> [u8; 8] {
 pub(super) fn uplink_key(id: &UplinkId) -> Option<UplinkKey> {
     let [a, b, c, d, e, f, g, h] = second_prefix(id.device.number(), u32::try_from(id.seconds).ok()?);
     let (kind, tail) = match id.tail {
-        UplinkTail::Seq(seq) => (0, seq),
-        UplinkTail::Crc(crc) => (1, crc),
+        UplinkTail::Seq(seq) => (KIND_SEQ, seq),
+        UplinkTail::Crc(crc) => (KIND_CRC, crc),
     };
     let [i, j] = tail.to_be_bytes();
     Some([a, b, c, d, e, f, g, h, kind, i, j])
@@ -142,11 +147,27 @@ pub(super) fn uplink_key_parts(key: &[u8]) -> Option<(u32, u32, UplinkTail)> {
     };
     let tail = u16::from_be_bytes([i, j]);
     let tail = match kind {
-        0 => UplinkTail::Seq(tail),
-        1 => UplinkTail::Crc(tail),
+        KIND_SEQ => UplinkTail::Seq(tail),
+        KIND_CRC => UplinkTail::Crc(tail),
         _ => return None,
     };
     Some((u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]), tail))
+}
+
+/// The key of a location that belongs to no uplink.
+pub(super) fn place_key(device: DeviceId, time: Timestamp) -> UplinkKey {
+    let [a, b, c, d, e, f, g, h] = second_prefix(device.number(), seconds(time));
+    [a, b, c, d, e, f, g, h, KIND_PLACE, 0, 0]
+}
+
+/// The device and the second of such a key.
+pub(super) fn place_key_parts(key: &[u8]) -> Option<(u32, u32)> {
+    match key {
+        &[a, b, c, d, e, f, g, h, KIND_PLACE, 0, 0] => {
+            Some((u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])))
+        }
+        _ => None,
+    }
 }
 
 const ARRIVAL_BITS: u32 = 22;

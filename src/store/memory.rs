@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::DeviceState;
-use super::database::{Commit, Database};
+use super::commit::Commit;
+use super::database::Database;
 use super::error::StoreError;
 use super::layout::{Table, first_u32, second_prefix, uplink_key_parts};
 use super::outbox::Outbox;
@@ -76,11 +77,18 @@ fn find_last_seen(database: &Database, devices: &mut BTreeMap<u32, KnownDevice>)
     for (_, tree) in database.weeks().into_iter().rev() {
         let mut silent = Vec::new();
         for number in open {
-            let newest = tree
-                .range(second_prefix(number, 0)..second_prefix(number, u32::MAX))
-                .next_back()
-                .transpose()?;
-            let Some((_, seconds, _)) = newest.and_then(|(key, _)| uplink_key_parts(&key)) else {
+            let mut of_device = tree.range(second_prefix(number, 0)..second_prefix(number, u32::MAX)).keys();
+            let newest = loop {
+                match of_device.next_back().transpose()? {
+                    Some(key) => match uplink_key_parts(&key) {
+                        Some((_, seconds, _)) => break Some(seconds),
+                        // A location without an uplink.
+                        None => continue,
+                    },
+                    None => break None,
+                }
+            };
+            let Some(seconds) = newest else {
                 silent.push(number);
                 continue;
             };
@@ -142,8 +150,8 @@ impl Sources {
             None => 0,
         };
         let mut commit = Commit::default();
-        commit.put(Table::Sources, next.to_be_bytes().as_slice(), name.as_str().as_bytes().to_vec());
-        database.apply(commit)?;
+        commit.put(Table::Sources, next.to_be_bytes(), name.as_str().as_bytes().to_vec());
+        database.apply(&commit)?;
         self.keep(next, name.clone());
         Ok(next)
     }

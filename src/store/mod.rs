@@ -4,15 +4,24 @@
 //! how a commit becomes durable in `sync`. Every verb commits all or nothing; those that are `async` return only
 //! when the disk has it.
 
+mod backup;
+mod commit;
+mod compact;
+mod copy;
 mod database;
 mod devices;
 mod error;
+mod folder;
 mod history;
 mod layout;
+mod locations;
 mod memory;
+mod opening;
 mod outbox;
 mod queue;
 mod record;
+mod retention;
+mod stats;
 mod sync;
 mod uplinks;
 
@@ -21,19 +30,24 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use self::database::{Commit, Database};
+use self::commit::Commit;
+use self::database::Database;
+use self::folder::Folder;
 use self::layout::{LARGEST_VALUE, Table};
 use self::memory::Memory;
 use self::sync::Durability;
 use crate::model::{DeviceId, Downlink, Event, Fields, ItemId, Location, Timestamp, UplinkId};
 
+pub use self::backup::RestoreError;
+pub use self::compact::Compacted;
 pub use self::error::{OpenError, StoreError};
-pub use self::history::History;
+pub use self::retention::{Retained, Upkeep};
+pub use self::stats::{Stats, Verified};
 pub use self::sync::Syncer;
 
 /// Where the store lies and how large it may grow.
@@ -55,7 +69,10 @@ pub struct Store {
 
 #[derive(Debug)]
 struct Inner {
-    database: Database,
+    /// A copy may take its place; who holds `memory` sees it stay.
+    database: RwLock<Arc<Database>>,
+    folder: Folder,
+    cache: u64,
     /// Also serialises every read-decide-write; never held over an await.
     memory: Mutex<Memory>,
     durability: Durability,
@@ -120,6 +137,17 @@ pub struct DeviceState {
     pub location: Option<Location>,
 }
 
+/// A location of a device.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Located {
+    /// Who.
+    pub device: DeviceId,
+    /// Where and when.
+    pub location: Location,
+    /// The uplink that it belongs to, where that is known.
+    pub uplink: Option<UplinkId>,
+}
+
 /// Which uplinks are asked for.
 #[derive(Debug, Clone, Default)]
 pub struct UplinkQuery {
@@ -153,19 +181,22 @@ impl Store {
     /// then every durable verb syncs for itself.
     pub fn open(options: Options) -> Result<(Self, Syncer), OpenError> {
         let Options { dir, cache, flush } = options;
-        let database = Database::open(&dir, cache)?;
-        let memory =
-            Memory::load(&database).map_err(|error| OpenError::Damaged { dir, reason: error.to_string() })?;
+        let opened = opening::open(&dir, cache)?;
         let (durability, requests) = Durability::new();
         let inner = Inner {
-            database,
-            memory: Mutex::new(memory),
+            database: RwLock::new(Arc::new(opened.database)),
+            folder: opened.folder,
+            cache,
+            memory: Mutex::new(opened.memory),
             durability,
             changes: Mutex::new(BTreeSet::new()),
             changed: Arc::new(Notify::new()),
         };
         let store = Self { inner: Arc::new(inner) };
-        Ok((store.clone(), Syncer { store, requests, flush }))
+        if let Some(event) = opened.repaired {
+            store.tell(&event).map_err(|error| OpenError::Damaged { dir, reason: error.to_string() })?;
+        }
+        Ok((store.clone(), Syncer::new(store, requests, flush)))
     }
 
     /// Whether a store was ever made in a data directory; whoever only reads must not make one.
@@ -184,12 +215,13 @@ impl Store {
         if value.len() > LARGEST_VALUE {
             return Err(StoreError::TooLarge { what: "note", bytes: value.len(), most: LARGEST_VALUE });
         }
+        let _memory = self.memory();
         if self.note(key)?.as_deref() == Some(value) {
             return Ok(());
         }
         let mut commit = Commit::default();
         commit.put(Table::Notes, key.as_bytes(), value.to_vec());
-        self.database().apply(commit)
+        self.database().apply(&commit)
     }
 
     /// What changed since this was last called.
@@ -222,8 +254,17 @@ impl Store {
         self.inner.changed.notify_one();
     }
 
-    fn database(&self) -> &Database {
-        &self.inner.database
+    /// Who writes holds `memory` before asking for it: a copy would not see what is written into the one before.
+    fn database(&self) -> Arc<Database> {
+        Arc::clone(&self.inner.database.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn folder(&self) -> &Folder {
+        &self.inner.folder
+    }
+
+    fn cache(&self) -> u64 {
+        self.inner.cache
     }
 
     fn durability(&self) -> &Durability {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::database::Commit;
+use super::commit::Commit;
 use super::error::StoreError;
 use super::layout::{Table, device_key, first_u32, last_u64, queue_key, second_prefix, uplink_key};
 use super::record::{DownlinkRecord, Record};
@@ -85,9 +85,9 @@ impl Store {
         if let Some((uplink, item)) = &change.answered {
             self.stage_answer(&mut commit, uplink, item.as_ref())?;
         }
-        let staged = memory.outbox.stage(self.database(), &mut commit, &change.events)?;
+        let staged = memory.outbox.stage(&self.database(), &mut commit, &change.events)?;
         let changes = commit.operations() > 0;
-        self.database().apply(commit)?;
+        self.database().apply(&commit)?;
         memory.outbox.keep(&staged);
         drop(memory);
         if changes {
@@ -109,14 +109,14 @@ impl Store {
             return Err(StoreError::Failing(format!("uplink {uplink} lies outside 1970 to 2100")));
         };
         let answer = item.map(|item| item.as_str().as_bytes().to_vec()).unwrap_or_default();
-        commit.put(Table::Asks, key.as_slice(), answer);
+        commit.put(Table::Asks, key, answer);
         let device = uplink.device.number();
         let kept_s = i64::try_from(ASKS_KEPT.as_secs()).unwrap_or(i64::MAX);
         let until = u32::try_from(uplink.seconds.saturating_sub(kept_s)).unwrap_or(0);
         let old =
             self.database().table(Table::Asks)?.range(second_prefix(device, 0)..second_prefix(device, until));
         for key in old.keys().take(ASKS_FORGOTTEN) {
-            commit.remove(Table::Asks, key?);
+            commit.remove(Table::Asks, key?.to_vec());
         }
         Ok(())
     }

@@ -5,16 +5,22 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::Store;
 use super::error::StoreError;
+use super::{Store, Upkeep};
 
 /// So many may wait for the disk; one more waits for its turn to ask.
 const WAITING: usize = 1024;
 /// How often it is looked whether something is to be written.
 const TICK: Duration = Duration::from_secs(1);
+
+/// The first look for old history is made when the start is over,
+const FIRST_UPKEEP: Duration = Duration::from_secs(60);
+/// and then so often.
+const UPKEEP_EVERY: Duration = Duration::from_secs(3600);
 
 type Answer = oneshot::Sender<Result<(), StoreError>>;
 
@@ -81,33 +87,53 @@ impl Store {
 /// The task that makes commits durable: grouped fsyncs on request, and a flush every `flush` if anything changed.
 #[derive(Debug)]
 pub struct Syncer {
-    pub(super) store: Store,
-    pub(super) requests: mpsc::Receiver<Answer>,
-    pub(super) flush: Duration,
+    store: Store,
+    requests: mpsc::Receiver<Answer>,
+    flush: Duration,
+    upkeep: Option<Upkeep>,
 }
 
 impl Syncer {
-    /// Runs until told to stop, then flushes once more.
+    pub(super) fn new(store: Store, requests: mpsc::Receiver<Answer>, flush: Duration) -> Self {
+        Self { store, requests, flush, upkeep: None }
+    }
+
+    /// Also forgets what is too old or too much, every hour.
+    #[must_use]
+    pub fn with_upkeep(self, upkeep: Upkeep) -> Self {
+        Self { upkeep: Some(upkeep), ..self }
+    }
+
+    /// Runs until told to stop, then flushes once more. Ends by itself, with an error, when the disk takes writes
+    /// again but the store does not: it must be opened anew.
     pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
         let running = Running::new(self.store.clone());
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut behind_since = None;
-        loop {
+        let mut chores = Chores { running: None, next_upkeep: Instant::now() + FIRST_UPKEEP };
+        let ended = loop {
             tokio::select! {
-                () = stop.cancelled() => break,
+                () = stop.cancelled() => break Ok(()),
                 Some(answer) = self.requests.recv() => self.answer_all(answer).await,
-                _ = tick.tick() => self.tick(&mut behind_since).await,
+                result = chores.ended() => if let Err(error) = result { break Err(error) },
+                _ = tick.tick() => {
+                    self.tick(&mut behind_since).await;
+                    chores.begin(&self.store, self.upkeep);
+                }
             }
-        }
+        };
         // From here on everybody syncs for himself; who has asked already is answered.
         drop(running);
         self.requests.close();
         while let Some(answer) = self.requests.recv().await {
             self.answer_all(answer).await;
         }
+        if chores.running.is_some() {
+            chores.ended().await?;
+        }
         self.store.flush().await?;
-        Ok(())
+        Ok(ended?)
     }
 
     /// One sync for all who asked while the one before ran: their commits were made before they asked.
@@ -117,9 +143,6 @@ impl Syncer {
             waiting.push(answer);
         }
         let result = self.store.sync().await;
-        if let Err(error) = &result {
-            tracing::error!(%error, waiting = waiting.len(), "cannot make commits durable");
-        }
         for answer in waiting {
             // Who no longer waits needs no answer.
             answer.send(result.clone()).ok();
@@ -128,20 +151,57 @@ impl Syncer {
 
     async fn tick(&self, behind_since: &mut Option<Instant>) {
         if let Err(error) = self.store.settle_now(false) {
-            tracing::warn!(%error, "cannot write what the broker has; it would be published again after a crash");
+            tracing::debug!(%error, "what the broker has is not written yet");
         }
         if !self.store.is_behind() {
             *behind_since = None;
             return;
         }
         let since = *behind_since.get_or_insert_with(Instant::now);
-        if since.elapsed() + TICK < self.flush {
+        if since.elapsed() + TICK >= self.flush && self.store.sync().await.is_ok() {
+            *behind_since = None;
+        }
+    }
+}
+
+/// What takes long and runs beside the syncs, one at a time.
+#[derive(Debug)]
+struct Chores {
+    running: Option<JoinHandle<Result<(), StoreError>>>,
+    next_upkeep: Instant,
+}
+
+impl Chores {
+    fn begin(&mut self, store: &Store, upkeep: Option<Upkeep>) {
+        if self.running.is_some() {
             return;
         }
-        match self.store.sync().await {
-            Ok(()) => *behind_since = None,
-            Err(error) => tracing::error!(%error, "cannot make commits durable"),
+        let store = store.clone();
+        if store.trouble().is_some() {
+            self.running = Some(tokio::task::spawn_blocking(move || store.recover()));
+            return;
         }
+        let Some(upkeep) = upkeep.filter(|_| Instant::now() >= self.next_upkeep) else {
+            return;
+        };
+        self.next_upkeep = Instant::now() + UPKEEP_EVERY;
+        self.running = Some(tokio::task::spawn_blocking(move || {
+            // The history is larger than it was meant to be; the next hour tries again.
+            if let Err(error) = store.retain(&upkeep) {
+                tracing::warn!(%error, "old history cannot be dropped");
+            }
+            Ok(())
+        }));
+    }
+
+    /// The end of the chore that runs; never, while none does.
+    async fn ended(&mut self) -> Result<(), StoreError> {
+        let Some(running) = &mut self.running else {
+            return std::future::pending().await;
+        };
+        let result = running.await;
+        self.running = None;
+        result.unwrap_or_else(|error| Err(StoreError::Failing(error.to_string())))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::database::Commit;
+use super::commit::{Commit, Place};
 use super::error::StoreError;
 use super::layout::{
     LARGEST_COMMIT, Table, UplinkKey, Week, device_key, second_prefix, seconds, source_key, uplink_key,
@@ -12,7 +12,7 @@ use super::layout::{
 use super::memory::{KnownDevice, Memory};
 use super::record::{DeviceRecord, Record, UplinkRecord};
 use super::{Change, Recorded, Store};
-use crate::model::{Device, Event, SourceName, Timestamp, Uplink, UplinkId, UplinkTail};
+use crate::model::{Device, DeviceId, Event, Location, SourceName, Timestamp, Uplink, UplinkId, UplinkTail};
 
 /// A part of a sweep is full at so many writes: the next uplink may add two of its own, and the blocks of its
 /// events and a cursor still stay within the largest commit.
@@ -78,11 +78,11 @@ impl Store {
         }
         for (key, record) in &part.uplinks {
             if let Some((_, second, _)) = uplink_key_parts(key) {
-                part.commit.put_uplink(Week::of(second), key.as_slice(), record.encode()?);
+                part.commit.write(Place::Week(Week::of(second)), key.to_vec(), Some(record.encode()?));
             }
         }
-        let staged = memory.outbox.stage(self.database(), &mut part.commit, &part.events)?;
-        self.database().apply(part.commit)?;
+        let staged = memory.outbox.stage(&self.database(), &mut part.commit, &part.events)?;
+        self.database().apply(&part.commit)?;
         memory.outbox.keep(&staged);
         let added: Vec<_> = part.devices.values().map(|known| Change::Device(known.device.id)).collect();
         memory.devices.extend(part.devices);
@@ -99,7 +99,7 @@ impl Store {
     }
 
     fn stage_uplink(&self, memory: &mut Memory, part: &mut Part, uplink: &Uplink) -> Result<(), StoreError> {
-        let source = memory.sources.number(self.database(), &uplink.source)?;
+        let source = memory.sources.number(&self.database(), &uplink.source)?;
         let mut copy = UplinkRecord::new(uplink, source);
         let id = uplink.id();
         let Some(key) = uplink_key(&id) else {
@@ -115,7 +115,7 @@ impl Store {
             return Ok(());
         };
         part.known += 1;
-        let location = uplink.location.filter(|_| known.location.is_none());
+        let location = uplink.location.and_then(Location::checked).filter(|_| known.location.is_none());
         copy.location =
             location.as_ref().map(|location| known.location_record(location, seconds(uplink.time)));
         if !known.fill_from(&copy) {
@@ -144,7 +144,8 @@ impl Store {
         if let Some(week) = self.database().week(Week::of(second)) {
             for entry in week.scan_prefix(prefix) {
                 let (known_key, value) = entry?;
-                if let Ok(known_key) = UplinkKey::try_from(known_key.as_ref()) {
+                let is_uplink = uplink_key_parts(&known_key).is_some();
+                if let (true, Ok(known_key)) = (is_uplink, UplinkKey::try_from(known_key.as_ref())) {
                     of_second.insert(known_key, UplinkRecord::decode(&value)?);
                 }
             }
@@ -167,7 +168,7 @@ impl Store {
         part: &mut Part,
         uplink: &Uplink,
         source: u16,
-    ) -> Result<crate::model::DeviceId, StoreError> {
+    ) -> Result<DeviceId, StoreError> {
         let number = uplink.device.number();
         if let Some(known) = part.devices.get(&number).or_else(|| memory.devices.get(&number)) {
             return Ok(known.device.id);
@@ -183,7 +184,7 @@ impl Store {
             gone: false,
         };
         let record = DeviceRecord::new(&device, source, false, None).encode()?;
-        part.commit.put(Table::Devices, device_key(device.id).as_slice(), record);
+        part.commit.put(Table::Devices, device_key(device.id), record);
         part.events.push(Event::device_added(&device, uplink.received));
         part.devices.insert(number, KnownDevice { device, listed: false, place: None });
         Ok(uplink.device)
@@ -196,7 +197,7 @@ impl Store {
         (source, scope, time): (&SourceName, &str, Timestamp),
         news: bool,
     ) -> Result<(), StoreError> {
-        let source = memory.sources.number(self.database(), source)?;
+        let source = memory.sources.number(&self.database(), source)?;
         let moved = match self.stored_cursor(source, scope)? {
             Some(stored) => time.since(stored) >= CURSOR_STEP || stored.since(time) > Duration::ZERO,
             None => true,

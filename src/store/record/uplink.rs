@@ -52,11 +52,15 @@ impl UplinkRecord {
             received_after: uplink.received.as_millis().saturating_sub(uplink.time.as_millis()),
             replay: uplink.replay,
             link_quality: uplink.link_quality.map(|quality| code(&LINK_QUALITIES, &quality)),
-            rssi: uplink.rssi,
-            snr: uplink.snr,
+            // What is no number never equals itself, and would be found new in every copy.
+            rssi: uplink.rssi.filter(|rssi| rssi.is_finite()),
+            snr: uplink.snr.filter(|snr| snr.is_finite()),
             stations: uplink.stations,
             ack: uplink.ack,
-            location: uplink.location.as_ref().map(|location| LocationRecord::new(location, uplink.time)),
+            location: uplink
+                .location
+                .and_then(Location::checked)
+                .map(|location| LocationRecord::new(&location, uplink.time)),
         }
     }
 
@@ -128,6 +132,10 @@ pub(in crate::store) struct LocationRecord {
     after: i64,
 }
 
+impl Record for LocationRecord {
+    const WHAT: &'static str = "location";
+}
+
 impl LocationRecord {
     /// The record of a location, counted from this time.
     pub(in crate::store) fn new(location: &Location, from: Timestamp) -> Self {
@@ -149,6 +157,11 @@ impl LocationRecord {
             source: named(&LOCATION_SOURCES, self.source).unwrap_or(LocationSource::Unknown),
             time: Timestamp::from_millis(from.as_millis().saturating_add(self.after))?,
         })
+    }
+
+    /// The radius of the circle that holds the device.
+    pub(in crate::store) fn accuracy_m(&self) -> Option<f64> {
+        self.accuracy_m
     }
 
     /// Whether it is the same place, whenever that was said.

@@ -1,0 +1,83 @@
+//! Writes that belong together, by the tree that they go to.
+
+use std::collections::BTreeMap;
+
+use super::layout::{Table, Week};
+
+/// A tree: one of the tables, or a week of the history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Place {
+    Table(Table),
+    Week(Week),
+}
+
+impl Place {
+    /// The name of the tree.
+    pub(super) fn name(self) -> String {
+        match self {
+            Self::Table(table) => table.name().to_owned(),
+            Self::Week(week) => week.tree(),
+        }
+    }
+
+    /// The week whose history it is.
+    pub(super) fn week(self) -> Option<Week> {
+        match self {
+            Self::Table(_) => None,
+            Self::Week(week) => Some(week),
+        }
+    }
+
+    /// The place of the tree with this name.
+    pub(super) fn of_name(name: &[u8]) -> Option<Self> {
+        let table = Table::ALL.into_iter().find(|table| table.name().as_bytes() == name);
+        table.map(Self::Table).or_else(|| Week::of_tree(name).map(Self::Week))
+    }
+}
+
+/// The writes to one tree: a value, or nothing for a key that is removed.
+pub(super) type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
+/// Writes that belong together.
+#[derive(Debug, Default)]
+pub(super) struct Commit {
+    writes: BTreeMap<Place, Writes>,
+    releases: bool,
+}
+
+impl Commit {
+    /// A commit that gives up more than it takes, and so may still be made when the disk is nearly full.
+    pub(super) fn releasing() -> Self {
+        Self { releases: true, ..Self::default() }
+    }
+
+    /// Sets a key of a table.
+    pub(super) fn put(&mut self, table: Table, key: impl Into<Vec<u8>>, value: Vec<u8>) {
+        self.write(Place::Table(table), key.into(), Some(value));
+    }
+
+    /// Removes a key of a table.
+    pub(super) fn remove(&mut self, table: Table, key: impl Into<Vec<u8>>) {
+        self.write(Place::Table(table), key.into(), None);
+    }
+
+    /// Sets or removes a key of any tree.
+    pub(super) fn write(&mut self, place: Place, key: Vec<u8>, value: Option<Vec<u8>>) {
+        self.writes.entry(place).or_default().insert(key, value);
+    }
+
+    /// How many writes it holds.
+    pub(super) fn operations(&self) -> usize {
+        self.writes.values().map(BTreeMap::len).sum()
+    }
+
+    /// Whether it gives up more than it takes.
+    pub(super) fn releases(&self) -> bool {
+        self.releases
+    }
+
+    /// The writes, tree by tree.
+    pub(super) fn writes(&self) -> &BTreeMap<Place, Writes> {
+        &self.writes
+    }
+}

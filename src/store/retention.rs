@@ -1,0 +1,129 @@
+//! What is forgotten, and when: whole weeks of history, the oldest first, never one that waits to be published.
+
+use std::time::Duration;
+
+use super::Store;
+use super::commit::Commit;
+use super::error::StoreError;
+use super::layout::{Table, Week, device_key, seconds};
+use super::memory::KnownDevice;
+use super::record::{DeviceRecord, Record};
+use crate::model::Timestamp;
+
+/// A database that is smaller than this is not copied for the sake of its size.
+const SMALL_BYTES: u64 = 64 << 20;
+/// sled needs about twice to four times the living bytes; what is above is worth a copy.
+const WASTE: u64 = 4;
+
+/// What is kept, and by which clock that is judged.
+#[derive(Debug, Clone, Copy)]
+pub struct Upkeep {
+    /// How old the history may grow.
+    pub keep: Duration,
+    /// How many bytes on disk it may take.
+    pub max_size: u64,
+    /// The clock.
+    pub clock: fn() -> Timestamp,
+}
+
+/// What was forgotten.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Retained {
+    /// How many weeks were dropped.
+    pub dropped: usize,
+    /// Whether the rest was copied into a new database.
+    pub compacted: bool,
+}
+
+impl Store {
+    /// Drops weeks that are older than `keep`, and the oldest ones while the store is larger than `max_size`.
+    /// Blocks. A clock that runs ahead drops nothing that is not old beside the newest uplink.
+    pub fn retain(&self, upkeep: &Upkeep) -> Result<Retained, StoreError> {
+        let mut retained = Retained::default();
+        let newest = self.memory().devices.values().filter_map(|known| known.device.last_seen).max();
+        let now = newest.map_or((upkeep.clock)(), |newest| newest.min((upkeep.clock)()));
+        let oldest_kept = Week::of(seconds(now.minus(upkeep.keep)));
+        for week in self.weeks() {
+            if week < oldest_kept && self.forget_week(week)? {
+                retained.dropped += 1;
+            }
+        }
+        let size = self.database().size_on_disk()?;
+        let living =
+            if retained.dropped > 0 || size > upkeep.max_size { self.living_bytes()? } else { Vec::new() };
+        let mut left: u64 = living.iter().map(|(_, bytes)| bytes).sum();
+        // What a copy of the living would need, by what it needs now that they are all of it.
+        let most = upkeep.max_size / WASTE;
+        for (week, bytes) in living.iter().filter_map(|(week, bytes)| Some((week.as_ref()?, bytes))) {
+            if left <= most || size <= upkeep.max_size {
+                break;
+            }
+            if self.forget_week(*week)? {
+                retained.dropped += 1;
+                left = left.saturating_sub(*bytes);
+            }
+        }
+        let wasteful = size > SMALL_BYTES && retained.dropped > 0 && size / WASTE > left;
+        if wasteful || size > upkeep.max_size {
+            self.compact()?;
+            retained.compacted = true;
+        }
+        Ok(retained)
+    }
+
+    fn weeks(&self) -> Vec<Week> {
+        self.database().weeks().into_iter().map(|(week, _)| week).collect()
+    }
+
+    /// The bytes of the records of each week, oldest first, and of everything else.
+    fn living_bytes(&self) -> Result<Vec<(Option<Week>, u64)>, StoreError> {
+        let mut living = Vec::new();
+        for (place, tree) in self.database().places() {
+            let mut bytes = 0_u64;
+            for entry in &tree {
+                let (key, value) = entry?;
+                bytes = bytes.saturating_add(u64::try_from(key.len() + value.len()).unwrap_or(u64::MAX));
+            }
+            living.push((place.week(), bytes));
+        }
+        Ok(living)
+    }
+
+    /// Drops a week, unless something of it waits to be published or it is the newest.
+    fn forget_week(&self, week: Week) -> Result<bool, StoreError> {
+        let (_, waiting) = self.outbox_depth()?;
+        if waiting.is_some_and(|oldest| Week::of(seconds(oldest)) <= week) {
+            return Ok(false);
+        }
+        let database = self.database();
+        let weeks = self.weeks();
+        if weeks.last() == Some(&week) {
+            return Ok(false);
+        }
+        self.keep_last_seen(week)?;
+        database.drop_week(week)?;
+        tracing::info!(week = week.tree(), "old history dropped");
+        Ok(true)
+    }
+
+    /// When a device was last seen is read from its history: who was last seen in this week gets it written down.
+    fn keep_last_seen(&self, week: Week) -> Result<(), StoreError> {
+        let mut memory = self.memory();
+        let silent: Vec<KnownDevice> = memory
+            .devices
+            .values()
+            .filter(|known| known.device.last_seen.is_some_and(|time| Week::of(seconds(time)) == week))
+            .cloned()
+            .collect();
+        for part in silent.chunks(super::layout::LARGEST_COMMIT) {
+            let mut commit = Commit::releasing();
+            for known in part {
+                let source = memory.sources.number(&self.database(), &known.device.source)?;
+                let record = DeviceRecord::new(&known.device, source, known.listed, known.place.clone());
+                commit.put(Table::Devices, device_key(known.device.id), record.encode()?);
+            }
+            self.database().apply(&commit)?;
+        }
+        Ok(())
+    }
+}
