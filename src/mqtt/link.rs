@@ -8,7 +8,7 @@ use std::time::Instant;
 use tokio::sync::{Notify, mpsc};
 
 use super::message::{Message, Publish};
-use super::options::LARGEST_PACKET;
+use super::options::LARGEST_OUTGOING;
 use super::session::Handle;
 use super::window::{Mismatch, Ticket, Verdict, Window};
 
@@ -97,12 +97,13 @@ impl Shared {
         largest_packet: Option<u32>,
     ) -> Epoch {
         let largest =
-            largest_packet.map_or(LARGEST_PACKET, |size| usize::try_from(size).unwrap_or(LARGEST_PACKET));
+            largest_packet.map_or(LARGEST_OUTGOING, |size| usize::try_from(size).unwrap_or(LARGEST_OUTGOING));
         let mut state = self.lock();
         let capacity = receive_maximum.map_or(state.capacity, |most| usize::from(most).min(state.capacity));
         state.epoch += 1;
         state.window.void(capacity);
-        state.online = Some(Online { handle, session_present, largest_packet: largest.min(LARGEST_PACKET) });
+        state.online =
+            Some(Online { handle, session_present, largest_packet: largest.min(LARGEST_OUTGOING) });
         let epoch = Epoch(state.epoch);
         drop(state);
         self.news.notify_one();

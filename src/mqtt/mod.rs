@@ -24,7 +24,7 @@ pub use driver::Driver;
 pub use fault::Fault;
 pub use link::{Epoch, Inbox, Link, News, NotTaken, Progress};
 pub use message::{Message, Properties, Publish};
-pub use options::{LARGEST_PACKET, Options};
+pub use options::{LARGEST_INCOMING, LARGEST_OUTGOING, Options};
 pub use window::{Ticket, Verdict};
 
 use crate::config;

@@ -10,8 +10,11 @@ use super::topic::Topics;
 use super::{INBOX, tls};
 use crate::config::{self, Protocol};
 
-/// No packet is larger, either way; enough for Home Assistant's discovery of a device with hundreds of fields.
-pub const LARGEST_PACKET: usize = 256 * 1024;
+/// No command is larger.
+pub const LARGEST_INCOMING: usize = 256 * 1024;
+
+/// No document is larger; enough for the index of 30,000 devices.
+pub const LARGEST_OUTGOING: usize = 4 * 1024 * 1024;
 
 /// How long the broker keeps what is for us while we are away (MQTT 5), in seconds.
 pub(super) const SESSION_EXPIRY_S: u32 = 3600;

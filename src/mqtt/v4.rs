@@ -9,7 +9,7 @@ use secrecy::ExposeSecret as _;
 
 use super::fault::Fault;
 use super::message::Publish;
-use super::options::{CONNECT_TIMEOUT_S, KEEP_ALIVE, LARGEST_PACKET, Options};
+use super::options::{CONNECT_TIMEOUT_S, KEEP_ALIVE, LARGEST_INCOMING, LARGEST_OUTGOING, Options};
 use super::session::{Connected, Incoming, Step};
 use super::window::Verdict;
 
@@ -25,7 +25,7 @@ impl Session {
             .set_clean_session(options.clean)
             .set_manual_acks(true)
             .set_inflight(options.max_inflight.saturating_add(1))
-            .set_max_packet_size(LARGEST_PACKET, LARGEST_PACKET);
+            .set_max_packet_size(LARGEST_INCOMING, LARGEST_OUTGOING);
         if let Some((user, password)) = &options.credentials {
             mqtt.set_credentials(user, password.expose_secret());
         }

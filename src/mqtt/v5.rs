@@ -12,7 +12,7 @@ use secrecy::ExposeSecret as _;
 use super::INBOX;
 use super::fault::Fault;
 use super::message::Publish;
-use super::options::{CONNECT_TIMEOUT_S, KEEP_ALIVE, LARGEST_PACKET, Options, SESSION_EXPIRY_S};
+use super::options::{CONNECT_TIMEOUT_S, KEEP_ALIVE, LARGEST_INCOMING, Options, SESSION_EXPIRY_S};
 use super::session::{Connected, Incoming, Step};
 use super::window::Verdict;
 
@@ -27,7 +27,7 @@ impl Session {
         let mut properties = ConnectProperties::new();
         properties.session_expiry_interval = Some(SESSION_EXPIRY_S);
         properties.receive_maximum = Some(INBOX);
-        properties.max_packet_size = u32::try_from(LARGEST_PACKET).ok();
+        properties.max_packet_size = u32::try_from(LARGEST_INCOMING).ok();
         let mut mqtt = MqttOptions::new(&options.client_id, &options.address, options.port);
         mqtt.set_transport(options.transport.clone())
             .set_network_options(network)

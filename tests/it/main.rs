@@ -4,6 +4,7 @@
 mod support;
 
 mod callback;
+mod built_in_broker;
 mod check;
 mod cloud;
 mod cloud_mock;
@@ -13,3 +14,5 @@ mod ingest;
 mod listener;
 mod main_job;
 mod reading;
+mod mqtt;
+mod publisher_rig;
