@@ -43,7 +43,11 @@ async fn connection(client: &mut TcpStream, broker: SocketAddr) -> io::Result<()
     }
     let to_broker = async {
         while let Some(packet) = from_client.next().await? {
-            broker_writer.write_all(&dialect.to_broker(packet)?.encode()).await?;
+            let packet = dialect.to_broker(packet)?;
+            broker_writer.write_all(&packet.encode()).await?;
+            if packet.is_goodbye() {
+                break;
+            }
         }
         Ok(())
     };

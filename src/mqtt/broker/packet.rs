@@ -64,6 +64,11 @@ impl Packet {
         bytes.freeze()
     }
 
+    /// Whether the client says that it leaves.
+    pub(super) fn is_goodbye(&self) -> bool {
+        self.kind() == DISCONNECT
+    }
+
     fn kind(&self) -> u8 {
         self.first >> 4
     }
