@@ -17,6 +17,8 @@ pub(super) enum Job {
     Locations,
     /// Looks through the whole backfill window again.
     Resync,
+    /// Reads reports of errors and of callbacks that did not arrive.
+    Reports,
 }
 
 /// Why a job failed.

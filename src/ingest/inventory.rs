@@ -7,7 +7,7 @@ use super::health::{Failure, Job, Outcome};
 use super::source::Room;
 use crate::clock;
 use crate::cloud::Error;
-use crate::cloud::sigfox::{Device, DeviceFilter, DeviceType};
+use crate::cloud::sigfox::{Device, DeviceFilter, DeviceType, Sigfox};
 use crate::model::{self, DeviceId, InventoryDevice, Timestamp};
 
 /// An unknown device in a sweep is looked up at once, but not more often than this.
@@ -24,9 +24,9 @@ pub(super) struct Inventory {
 
 impl Room {
     /// Takes the whole inventory.
-    pub(super) async fn take_inventory(&self) -> Outcome {
+    pub(super) async fn take_inventory(&self, cloud: &Sigfox) -> Outcome {
         let mut inventory = self.inventory.lock().await;
-        let outcome = self.inventory_now().await;
+        let outcome = self.inventory_now(cloud).await;
         if outcome.is_ok() {
             *inventory = Inventory { taken: Some(clock::now()), unlisted: HashSet::new() };
         }
@@ -35,7 +35,12 @@ impl Room {
 
     /// Makes devices known that a sweep of their type brought and nobody knows: their decoder hangs on their
     /// type. The inventory is taken again; whoever is still missing there is taken from the sweep.
-    pub(super) async fn adopt(&self, devices: &[DeviceId], device_type: &str) -> Result<(), Failure> {
+    pub(super) async fn adopt(
+        &self,
+        cloud: &Sigfox,
+        devices: &[DeviceId],
+        device_type: &str,
+    ) -> Result<(), Failure> {
         if self.unknown(devices)?.is_empty() {
             return Ok(());
         }
@@ -46,7 +51,7 @@ impl Room {
             return Ok(());
         }
         if inventory.taken.is_none_or(|taken| clock::now().since(taken) > FRESH) {
-            if let Err(failure) = self.inventory_now().await {
+            if let Err(failure) = self.inventory_now(cloud).await {
                 // A device without a name now is better than a message later.
                 tracing::debug!(source = %self.name(), %failure, "new devices are taken without the inventory");
             }
@@ -82,10 +87,10 @@ impl Room {
         }
     }
 
-    async fn inventory_now(&self) -> Outcome {
+    async fn inventory_now(&self, cloud: &Sigfox) -> Outcome {
         let mut odd = None;
         let mut types = Vec::new();
-        let mut pages = self.cloud.device_types();
+        let mut pages = cloud.device_types();
         let mut first = true;
         while let Some(page) =
             self.next_page(Job::Inventory, &mut pages, first).await.map_err(root_missing)?
@@ -98,7 +103,7 @@ impl Room {
 
         let mut devices = BTreeMap::new();
         for listed in &types {
-            match self.devices_of(listed, &mut odd).await {
+            match self.devices_of(cloud, listed, &mut odd).await {
                 Ok(found) => devices.extend(found),
                 Err(error) if error.is_passing() || error.concerns_all() => return Err(error.into()),
                 // A type that may not be read costs only itself: its devices stay as they were.
@@ -119,12 +124,12 @@ impl Room {
 
     async fn devices_of(
         &self,
+        cloud: &Sigfox,
         listed: &DeviceType,
         odd: &mut Option<String>,
     ) -> Result<Vec<(DeviceId, InventoryDevice)>, Error> {
         let mut found = Vec::new();
-        let mut pages =
-            self.cloud.devices(&DeviceFilter { device_type: Some(listed.id.clone()), group: None });
+        let mut pages = cloud.devices(&DeviceFilter { device_type: Some(listed.id.clone()), group: None });
         let mut first = true;
         while let Some(page) = self.next_page(Job::Inventory, &mut pages, first).await? {
             first = false;
@@ -155,7 +160,7 @@ impl Room {
             .collect())
     }
 
-    async fn keep(
+    pub(super) async fn keep(
         &self,
         types: Vec<model::DeviceType>,
         devices: Vec<InventoryDevice>,

@@ -9,7 +9,7 @@ use super::inventory::blocking;
 use super::source::Room;
 use crate::clock;
 use crate::cloud::Error;
-use crate::cloud::sigfox::{Position, Window};
+use crate::cloud::sigfox::{Position, Sigfox, Window};
 use crate::model::{Device, DeviceId, Event, Location, Timestamp, Uplink};
 use crate::store::UplinkQuery;
 
@@ -21,7 +21,7 @@ const MOST_DEVICES: usize = 2000;
 
 impl Room {
     /// Reads the locations of every device that was heard within the last day.
-    pub(super) async fn read_locations(&self) -> Outcome {
+    pub(super) async fn read_locations(&self, cloud: &Sigfox) -> Outcome {
         let since = clock::now().minus(TRAILING);
         let heard = |device: &Device| device.last_seen.is_some_and(|seen| seen >= since);
         let mut devices = self.store.devices()?;
@@ -29,7 +29,7 @@ impl Room {
         devices.sort_by_key(|device| std::cmp::Reverse(device.last_seen));
         let mut odd = None;
         for device in devices.iter().take(MOST_DEVICES) {
-            match self.locations_of(device.id, since).await {
+            match self.locations_of(cloud, device.id, since).await {
                 Ok(its) => odd = odd.or(its),
                 // The cloud has no locations of it, or the contract none at all.
                 Err(Failure::Cloud(Error::NotFound { .. })) => {}
@@ -43,10 +43,10 @@ impl Room {
         Ok(odd)
     }
 
-    async fn locations_of(&self, device: DeviceId, since: Timestamp) -> Outcome {
+    async fn locations_of(&self, cloud: &Sigfox, device: DeviceId, since: Timestamp) -> Outcome {
         let mut odd = None;
         let mut positions: Vec<Position> = Vec::new();
-        let mut pages = self.cloud.device_locations(device, Window { since: Some(since), before: None });
+        let mut pages = cloud.device_locations(device, Window { since: Some(since), before: None });
         let mut first = true;
         while let Some(page) = self.next_page(Job::Locations, &mut pages, first).await? {
             first = false;

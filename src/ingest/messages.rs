@@ -13,9 +13,9 @@ use super::inventory::blocking;
 use super::source::{Room, Scope};
 use super::sweep::{Found, MOST_UPLINKS, Span, uplink};
 use crate::clock;
-use crate::cloud::sigfox::{DeviceType, Message, Window};
+use crate::cloud::sigfox::{DeviceType, Message, Sigfox, Window};
 use crate::cloud::{Error, Pages};
-use crate::model::{DeviceId, Timestamp, UplinkId};
+use crate::model::{DeviceId, Timestamp, Uplink, UplinkId};
 
 /// What the Sigfox cloud keeps at least (contract option `messageHistory` 0); what lies further back may be gone.
 const HISTORY: Duration = Duration::from_secs(3 * 86_400);
@@ -39,32 +39,28 @@ enum Of<'a> {
 
 impl Room {
     /// Asks every device type what is new.
-    pub(super) async fn poll_messages(&self, scope: Scope) -> Outcome {
+    pub(super) async fn poll_messages(&self, cloud: &Sigfox, scope: Scope) -> Outcome {
         if let Some(device) = scope.device {
             let span = self.span(None, scope);
-            return self.sweep(Job::Messages, &Of::Device(device), span, None).await;
+            return self.sweep(cloud, Job::Messages, &Of::Device(device), span, None).await;
         }
         let now = clock::now();
         let mut gap = None;
-        let outcome = self.each_type(Job::Messages, scope, &mut gap).await;
-        if let Some(from) = gap {
-            let to = now.minus(HISTORY);
-            let detail = serde_json::json!({ "source": self.name(), "from": from, "to": to });
-            tracing::warn!(source = %self.name(), %from, %to, "messages between may be gone from the cloud");
-            self.tell("gap_possible", &detail);
-        }
+        let outcome = self.each_type(cloud, Job::Messages, scope, &mut gap).await;
+        self.tell_gap(gap, now.minus(HISTORY));
         outcome
     }
 
     /// Looks through the whole backfill window again for what came later than the overlap reaches.
-    pub(super) async fn resync(&self) -> Outcome {
+    pub(super) async fn resync(&self, cloud: &Sigfox) -> Outcome {
         let scope = Scope { device: None, from: Some(clock::now().minus(self.config.backfill)) };
-        self.each_type(Job::Resync, scope, &mut None).await
+        self.each_type(cloud, Job::Resync, scope, &mut None).await
     }
 
     /// Asks one device type what is new; the oldest time since when something may be gone goes into `gap`.
     async fn ask_type(
         &self,
+        cloud: &Sigfox,
         job: Job,
         listed: &DeviceType,
         scope: Scope,
@@ -75,14 +71,14 @@ impl Room {
         let span = self.span(cursor, scope);
         // A look further back says nothing about what was read since.
         let moves = (job == Job::Messages).then_some(listed.id.as_str());
-        let odd = self.sweep(job, &Of::Type(listed), span, moves).await?;
+        let odd = self.sweep(cloud, job, &Of::Type(listed), span, moves).await?;
         if let Some(cursor) = cursor.filter(|cursor| moves.is_some() && now.since(*cursor) > HISTORY) {
             *gap = Some(gap.map_or(cursor, |gap| gap.min(cursor)));
         }
         Ok(odd)
     }
 
-    fn span(&self, cursor: Option<Timestamp>, scope: Scope) -> Span {
+    pub(super) fn span(&self, cursor: Option<Timestamp>, scope: Scope) -> Span {
         match scope.from {
             Some(from) => Span { from, to: None },
             None => Span::since(cursor, clock::now(), self.config.overlap, self.config.backfill),
@@ -90,14 +86,20 @@ impl Room {
     }
 
     /// Asks every device type; one that fails costs only itself, unless the cloud as a whole fails.
-    async fn each_type(&self, job: Job, scope: Scope, gap: &mut Option<Timestamp>) -> Outcome {
+    async fn each_type(
+        &self,
+        cloud: &Sigfox,
+        job: Job,
+        scope: Scope,
+        gap: &mut Option<Timestamp>,
+    ) -> Outcome {
         let types = self.types.borrow().clone().unwrap_or_default();
         let mut odd = None;
         let (mut answered, mut failed_in_a_row, mut last) = (false, 0_usize, None);
         for listed in &types {
             let outcome = match self.still_failing(&listed.id) {
                 Some(error) => Err(Failure::Cloud(error)),
-                None => self.ask_type(job, listed, scope, gap).await,
+                None => self.ask_type(cloud, job, listed, scope, gap).await,
             };
             let error = match outcome {
                 Ok(its) => {
@@ -129,12 +131,12 @@ impl Room {
     }
 
     /// The error of a device type that failed a short while ago and is not to be asked yet.
-    fn still_failing(&self, device_type: &str) -> Option<Error> {
+    pub(super) fn still_failing(&self, device_type: &str) -> Option<Error> {
         let failing = self.failing();
         failing.get(device_type).filter(|it| Instant::now() < it.until).map(|it| it.error.clone())
     }
 
-    fn leave_alone(&self, device_type: &str, error: &Error) {
+    pub(super) fn leave_alone(&self, device_type: &str, error: &Error) {
         let mut failing = self.failing();
         let entry = failing.entry(device_type.to_owned()).or_insert_with(|| Failing {
             backoff: Backoff::default(),
@@ -147,23 +149,30 @@ impl Room {
         }
     }
 
-    fn failing(&self) -> MutexGuard<'_, HashMap<String, Failing>> {
+    pub(super) fn failing(&self) -> MutexGuard<'_, HashMap<String, Failing>> {
         self.failing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks for the messages of a span and records them, oldest first if they come in several sweeps.
-    async fn sweep(&self, job: Job, of: &Of<'_>, span: Span, cursor: Option<&str>) -> Outcome {
+    async fn sweep(
+        &self,
+        cloud: &Sigfox,
+        job: Job,
+        of: &Of<'_>,
+        span: Span,
+        cursor: Option<&str>,
+    ) -> Outcome {
         let mut odd = None;
         let mut spans = vec![span];
         while let Some(span) = spans.pop() {
             let asked_at = clock::now();
-            match self.collect(job, of, span).await? {
+            match self.collect(cloud, job, of, span).await? {
                 Collected::All(found) => {
                     odd = odd.or(found.odd.first().cloned());
                     // Not beyond now by either clock: a cursor in the future would hide what comes meanwhile.
                     let reached = span.to.unwrap_or(found.date.unwrap_or(asked_at).min(asked_at));
                     let cursor = cursor.filter(|_| found.whole).map(|scope| (scope.to_owned(), reached));
-                    self.keep_uplinks(of, found, cursor).await?;
+                    self.keep_uplinks(cloud, of, found, cursor).await?;
                 }
                 Collected::TooMany(reached) => {
                     let pieces = span.pieces(reached, asked_at).ok_or_else(|| Error::Malformed {
@@ -177,18 +186,15 @@ impl Room {
         Ok(odd)
     }
 
-    async fn collect(&self, job: Job, of: &Of<'_>, span: Span) -> Result<Collected, Failure> {
+    async fn collect(&self, cloud: &Sigfox, job: Job, of: &Of<'_>, span: Span) -> Result<Collected, Failure> {
         let window = Window { since: Some(span.from), before: span.to };
         let (mut pages, asked): (Pages<Message>, String) = match of {
             Of::Type(listed) => {
                 let name = listed.name.as_deref().unwrap_or(&listed.id);
-                (
-                    self.cloud.device_type_messages(&listed.id, window),
-                    format!("messages of device type {name}"),
-                )
+                (cloud.device_type_messages(&listed.id, window), format!("messages of device type {name}"))
             }
             Of::Device(device) => {
-                (self.cloud.device_messages(*device, window), format!("messages of device {device}"))
+                (cloud.device_messages(*device, window), format!("messages of device {device}"))
             }
         };
         let mut found = Found { whole: true, ..Found::default() };
@@ -234,6 +240,7 @@ impl Room {
 
     async fn keep_uplinks(
         &self,
+        cloud: &Sigfox,
         of: &Of<'_>,
         found: Found,
         cursor: Option<(String, Timestamp)>,
@@ -241,13 +248,22 @@ impl Room {
         if let Of::Type(listed) = of {
             let devices: BTreeSet<DeviceId> = found.uplinks.iter().map(|uplink| uplink.device).collect();
             let devices: Vec<DeviceId> = devices.into_iter().collect();
-            self.adopt(&devices, &listed.id).await?;
+            self.adopt(cloud, &devices, &listed.id).await?;
         }
+        self.keep_sweep(found.uplinks, cursor).await
+    }
+
+    /// Records uplinks and the cursor that they stand for.
+    pub(super) async fn keep_sweep(
+        &self,
+        uplinks: Vec<Uplink>,
+        cursor: Option<(String, Timestamp)>,
+    ) -> Result<(), Failure> {
         let received = clock::now();
         let (store, source) = (self.store.clone(), self.name().clone());
         let recorded = blocking(move || {
             let cursor = cursor.as_ref().map(|(scope, time)| (&source, scope.as_str(), *time));
-            store.record_sweep(&found.uplinks, cursor)
+            store.record_sweep(&uplinks, cursor)
         })
         .await?;
         if let Some(newest) = recorded.new.last() {
@@ -256,6 +272,13 @@ impl Room {
             tracing::debug!(source = %self.name(), new = recorded.new.len(), known = recorded.known, "sweep");
         }
         Ok(())
+    }
+
+    /// Tells that what came between may be gone from the cloud.
+    pub(super) fn tell_gap(&self, from: Option<Timestamp>, to: Timestamp) {
+        let Some(from) = from else { return };
+        tracing::warn!(source = %self.name(), %from, %to, "messages between may be gone from the cloud");
+        self.tell("gap_possible", &serde_json::json!({ "source": self.name(), "from": from, "to": to }));
     }
 }
 

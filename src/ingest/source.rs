@@ -14,9 +14,11 @@ use super::health::{Failure, Health, Job, Outcome};
 use super::inventory::Inventory;
 use super::messages::Failing;
 use super::schedule::{Clockwork, Ticker};
+use super::soracom::{Seen, kept_session};
 use super::{SourceState, StatusBoard};
 use crate::clock;
 use crate::cloud::sigfox::{DeviceType, Sigfox};
+use crate::cloud::soracom::Soracom;
 use crate::cloud::{Access, Error, Page, Pages};
 use crate::config::{self, SourceKind};
 use crate::model::{DeviceId, Event, SourceName, Timestamp};
@@ -40,7 +42,7 @@ pub struct Source {
 #[derive(Debug)]
 pub(super) struct Room {
     pub(super) config: config::Source,
-    pub(super) cloud: Sigfox,
+    cloud: Cloud,
     pub(super) store: Store,
     board: StatusBoard,
     health: Mutex<Health>,
@@ -50,8 +52,17 @@ pub(super) struct Room {
     pub(super) inventory: tokio::sync::Mutex<Inventory>,
     /// Device types that fail, by their ids.
     pub(super) failing: Mutex<HashMap<String, Failing>>,
+    /// What is kept about the devices of a Soracom source.
+    pub(super) soracom: Mutex<Seen>,
     /// Rows that were reported as unreadable, so that each is reported once.
     reported: Mutex<HashSet<String>>,
+}
+
+/// The client of a source.
+#[derive(Debug)]
+enum Cloud {
+    Sigfox(Sigfox),
+    Soracom(Soracom),
 }
 
 /// Asks a source to poll at once, as a person or a button does. Clones ask the same source.
@@ -98,19 +109,27 @@ impl Source {
     pub fn new(config: config::Source, store: Store, board: StatusBoard) -> anyhow::Result<Self> {
         let access = Access::from(&config);
         let cloud = match &config.kind {
-            SourceKind::Sigfox { api, login, password } => Sigfox::new(&access, *api, login, password),
-            SourceKind::Soracom { .. } => anyhow::bail!("source {}: Soracom is not polled yet", config.name),
+            SourceKind::Sigfox { api, login, password } => {
+                Sigfox::new(&access, *api, login, password).map(Cloud::Sigfox)
+            }
+            SourceKind::Soracom { auth_key_id, auth_key } => {
+                let kept = kept_session(&store, &config.name);
+                Soracom::new(&access, auth_key_id, auth_key, kept).map(Cloud::Soracom)
+            }
         };
         let cloud = cloud.with_context(|| format!("source {}", config.name))?;
+        // Soracom's devices have no types to wait for.
+        let types = matches!(cloud, Cloud::Soracom(_)).then(Vec::new);
         let room = Room {
             config,
             cloud,
             store,
             board,
             health: Mutex::default(),
-            types: watch::Sender::new(None),
+            types: watch::Sender::new(types),
             inventory: tokio::sync::Mutex::default(),
             failing: Mutex::default(),
+            soracom: Mutex::default(),
             reported: Mutex::default(),
         };
         Ok(Self { room, nudge: Nudge::default() })
@@ -132,6 +151,7 @@ impl Source {
         let polls = clockwork.ticker(&room.config.poll).await?;
         let inventories = clockwork.ticker(&room.config.inventory).await?;
         let locations = clockwork.ticker(&room.config.locations).await?;
+        let reports = clockwork.ticker(&room.config.locations).await?;
         let resyncs = clockwork.ticker(&room.config.resync).await?;
 
         room.remember_types();
@@ -141,6 +161,7 @@ impl Source {
                 Box::pin(room.keep_doing(Job::Inventory, inventories, None)),
                 Box::pin(room.keep_doing(Job::Messages, polls, Some(&nudge))),
                 Box::pin(room.keep_doing(Job::Locations, locations, None)),
+                Box::pin(room.keep_doing(Job::Reports, reports, None)),
                 Box::pin(room.keep_doing(Job::Resync, resyncs, None)),
             );
         };
@@ -164,7 +185,7 @@ impl Room {
         let mut scope = Scope::default();
         // The first look through everything is the messages' own backfill, and locations need devices.
         let mut due = !matches!(job, Job::Resync);
-        if matches!(job, Job::Locations | Job::Messages | Job::Resync) {
+        if job != Job::Inventory {
             self.wait_for_types().await;
         }
         loop {
@@ -207,11 +228,24 @@ impl Room {
     }
 
     async fn once(&self, job: Job, scope: Scope) -> Outcome {
-        match job {
-            Job::Inventory => self.take_inventory().await,
-            Job::Messages => self.poll_messages(scope).await,
-            Job::Locations => self.read_locations().await,
-            Job::Resync => self.resync().await,
+        match (&self.cloud, job) {
+            (Cloud::Sigfox(cloud), Job::Inventory) => self.take_inventory(cloud).await,
+            (Cloud::Sigfox(cloud), Job::Messages) => self.poll_messages(cloud, scope).await,
+            (Cloud::Sigfox(cloud), Job::Locations) => self.read_locations(cloud).await,
+            (Cloud::Sigfox(cloud), Job::Reports) => self.read_reports(cloud).await,
+            (Cloud::Sigfox(cloud), Job::Resync) => self.resync(cloud).await,
+            (Cloud::Soracom(cloud), Job::Inventory) => self.list_soracom(cloud).await,
+            (Cloud::Soracom(cloud), Job::Messages) => self.poll_soracom(cloud, scope).await,
+            (Cloud::Soracom(cloud), Job::Resync) => self.resync_soracom(cloud).await,
+            // Soracom knows no places but those in payloads, which decoding finds, and reports nothing.
+            (Cloud::Soracom(_), Job::Locations | Job::Reports) => Ok(None),
+        }
+    }
+
+    fn requests(&self) -> u64 {
+        match &self.cloud {
+            Cloud::Sigfox(cloud) => cloud.requests(),
+            Cloud::Soracom(cloud) => cloud.requests(),
         }
     }
 
@@ -227,7 +261,7 @@ impl Room {
         let mut tries = 1;
         loop {
             let page = pages.next_page().await;
-            self.board.update(self.name(), |status| status.requests = self.cloud.requests());
+            self.board.update(self.name(), |status| status.requests = self.requests());
             match page {
                 Err(error) if error.is_passing() && !first && tries < PAGE_TRIES => {
                     let wait = backoff.after(&error);
@@ -252,7 +286,7 @@ impl Room {
             before = status.state;
             status.state = state;
             status.error.clone_from(&error);
-            status.requests = self.cloud.requests();
+            status.requests = self.requests();
             if job == Job::Messages && outcome.is_ok() {
                 status.last_success = Some(now);
             }

@@ -108,7 +108,7 @@ pub(super) fn uplink(
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "decibels with two digits fit single precision")]
-fn single(number: f64) -> f32 {
+pub(super) fn single(number: f64) -> f32 {
     number as f32
 }
 

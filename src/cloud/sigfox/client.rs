@@ -74,6 +74,12 @@ impl Sigfox {
         self.api.http.requests()
     }
 
+    /// Which version of the API is asked.
+    #[must_use]
+    pub fn version(&self) -> SigfoxApi {
+        self.version
+    }
+
     /// The unit of times in most lists of messages.
     pub(super) fn unit(&self) -> Unit {
         match self.version {

@@ -1,0 +1,141 @@
+//! What the network reports beside messages: errors and warnings about devices (v1), and callbacks that did not
+//! reach us, whose messages are taken from the report.
+
+use std::time::Duration;
+
+use super::health::{Failure, Job, Outcome};
+use super::inventory::blocking;
+use super::source::Room;
+use crate::clock;
+use crate::cloud::sigfox::{Report, Sigfox, Undelivered, UndeliveredOf, Window};
+use crate::cloud::{Error, Pages};
+use crate::config::SigfoxApi;
+use crate::model::{DeviceId, Event, Timestamp, Uplink};
+
+/// How far back the first look goes.
+const FIRST: Duration = Duration::from_secs(86_400);
+
+impl Room {
+    /// Reads what was reported since the last look, type by type.
+    pub(super) async fn read_reports(&self, cloud: &Sigfox) -> Outcome {
+        let types = self.types.borrow().clone().unwrap_or_default();
+        let mut odd = None;
+        for listed in &types {
+            if cloud.version() == SigfoxApi::V1 {
+                for (kind, severity) in [("error", true), ("warning", false)] {
+                    let (key, window) = self.since_last_look(kind, &listed.id)?;
+                    let pages = if severity {
+                        cloud.device_type_errors(&listed.id, window)
+                    } else {
+                        cloud.device_type_warnings(&listed.id, window)
+                    };
+                    let rows = self.all_reports(pages, window, |report| report.time).await?;
+                    self.tell_reports(kind, &key, rows)?;
+                }
+            }
+            if self.config.callback_token.is_some() {
+                let (key, window) = self.since_last_look("undelivered", &listed.id)?;
+                let of = UndeliveredOf::DeviceType(listed.id.clone());
+                let rows = self.all_reports(cloud.undelivered(&of, window), window, |row| row.time).await?;
+                odd = odd.or(self.take_undelivered(&key, rows).await?);
+            }
+        }
+        Ok(odd)
+    }
+
+    /// The rows after the last look, oldest first. A contract without reports has none.
+    async fn all_reports<T>(
+        &self,
+        mut pages: Pages<T>,
+        window: Window,
+        time: fn(&T) -> Timestamp,
+    ) -> Result<Vec<T>, Failure> {
+        let mut rows = Vec::new();
+        let mut first = true;
+        loop {
+            match self.next_page(Job::Reports, &mut pages, first).await {
+                Ok(Some(page)) => {
+                    let reached = page.oldest.is_some_and(|oldest| Some(oldest) < window.since);
+                    rows.extend(page.rows);
+                    if reached {
+                        break;
+                    }
+                }
+                Ok(None) | Err(Error::Circle { .. } | Error::NotFound { .. } | Error::Forbidden { .. }) => {
+                    break;
+                }
+                Err(error) => return Err(error.into()),
+            }
+            first = false;
+        }
+        rows.retain(|row| window.since.is_none_or(|since| time(row) > since));
+        rows.sort_by_key(time);
+        Ok(rows)
+    }
+
+    fn since_last_look(&self, kind: &str, device_type: &str) -> Result<(String, Window), Failure> {
+        let key = format!("{kind}/{}/{device_type}", self.name());
+        let note = self.store.note(&key)?;
+        let last = note.and_then(|note| String::from_utf8(note).ok()?.parse().ok());
+        let since = last.unwrap_or_else(|| clock::now().minus(FIRST));
+        Ok((key, Window { since: Some(since), before: None }))
+    }
+
+    fn tell_reports(&self, kind: &str, key: &str, reports: Vec<Report>) -> Result<(), Failure> {
+        let Some(newest) = reports.last().map(|report| report.time) else {
+            return Ok(());
+        };
+        for report in reports {
+            let Some(device) = report.device.filter(|device| self.config.filter.takes_device(*device)) else {
+                continue;
+            };
+            let detail = serde_json::json!({ "message": report.message, "severity": report.severity });
+            let (time, kind) = (report.time, kind.to_owned());
+            self.store.tell(&Event::Service { device, time, kind, detail: detail.to_string() })?;
+        }
+        // A crash before this line tells them again.
+        self.store.set_note(key, newest.to_string().as_bytes())?;
+        Ok(())
+    }
+
+    /// Takes the messages out of callbacks that did not arrive; says how many and why.
+    async fn take_undelivered(&self, key: &str, rows: Vec<Undelivered>) -> Outcome {
+        let (Some(newest), Some(last)) = (rows.last().map(|row| row.time), rows.last()) else {
+            return Ok(None);
+        };
+        let odd = format!(
+            "{} of the cloud's callbacks did not arrive; the last was answered with {}",
+            rows.len(),
+            last.status.as_deref().or(last.message.as_deref()).unwrap_or("nothing")
+        );
+        let received = clock::now();
+        let uplinks: Vec<Uplink> =
+            rows.iter().filter_map(|row| self.undelivered_uplink(row, received)).collect();
+        let (store, key) = (self.store.clone(), key.to_owned());
+        blocking(move || {
+            store.record_sweep(&uplinks, None)?;
+            store.set_note(&key, newest.to_string().as_bytes())
+        })
+        .await?;
+        Ok(Some(odd))
+    }
+
+    fn undelivered_uplink(&self, row: &Undelivered, received: Timestamp) -> Option<Uplink> {
+        let device: DeviceId = row.device.filter(|device| self.config.filter.takes_device(*device))?;
+        Some(Uplink {
+            device,
+            time: row.time,
+            seq: row.seq,
+            payload: row.payload.clone()?,
+            source: self.name().clone(),
+            received,
+            replay: received.since(row.time) > self.config.overlap,
+            link_quality: None,
+            rssi: None,
+            snr: None,
+            stations: None,
+            ack: None,
+            location: None,
+        })
+    }
+}
