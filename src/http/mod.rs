@@ -8,6 +8,7 @@ mod callback;
 mod counter;
 mod guard;
 mod health;
+mod socket;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,12 +16,14 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use axum::Router;
 use axum::routing::{any, get};
+use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use counter::{Counters, Counts};
 pub use health::{Health, Part};
 
+use self::socket::Socket;
 use crate::config::{Config, Http};
 use crate::downlink::Queues;
 use crate::store::Store;
@@ -29,6 +32,7 @@ use crate::store::Store;
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
     address: SocketAddr,
     router: Router,
     counters: Arc<Counters>,
@@ -45,6 +49,7 @@ impl Server {
     ) -> anyhow::Result<Self> {
         let counters = Arc::new(Counters::default());
         let callbacks = callback::Receiver::new(config, store.clone(), queues, Arc::clone(&counters))?;
+        let tls = settings.tls.as_ref().map(|(chain, key)| socket::tls(chain, key)).transpose()?;
         let listener = TcpListener::bind(settings.listen)
             .await
             .with_context(|| format!("http.listen: cannot listen on {}", settings.listen))?;
@@ -60,7 +65,7 @@ impl Server {
             )
             .fallback(answer::no_such_page)
             .method_not_allowed_fallback(answer::no_such_method);
-        Ok(Self { listener, address, router, counters })
+        Ok(Self { listener, tls, address, router, counters })
     }
 
     /// Where it listens.
@@ -77,8 +82,8 @@ impl Server {
 
     /// Serves until told to stop; requests that are being answered are answered to their end.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        tracing::info!(address = %self.address, "listening for http");
-        axum::serve(self.listener, self.router)
+        tracing::info!(address = %self.address, tls = self.tls.is_some(), "listening for http");
+        axum::serve(Socket::new(self.listener, self.tls), self.router)
             .with_graceful_shutdown(stop.cancelled_owned())
             .await
             .context("the http listener failed")

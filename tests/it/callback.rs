@@ -264,6 +264,22 @@ async fn a_hundred_devices_that_ask_at_once_are_answered_in_time() {
 }
 
 #[tokio::test]
+async fn callbacks_come_by_https_where_there_is_a_certificate() {
+    let dir = tempfile::tempdir().unwrap();
+    let listener = Listener::start_https(&dir).await;
+    let address = listener.base.trim_start_matches("https://").to_owned();
+    // What speaks no TLS holds up nobody.
+    let _silent = tokio::net::TcpStream::connect(&address).await.unwrap();
+    let plain = reqwest::get(format!("http://{address}/healthz")).await;
+    assert!(plain.is_err(), "{plain:?}");
+    assert_eq!(
+        listener.post("/callback/factory/uplink", uplink("4D9A83", 1_789_000_000, 1, false)).await.0,
+        204
+    );
+    listener.end().await;
+}
+
+#[tokio::test]
 async fn health_needs_no_token() {
     let dir = tempfile::tempdir().unwrap();
     let listener = Listener::start(&dir).await;

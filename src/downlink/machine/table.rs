@@ -60,6 +60,40 @@ pub(crate) fn next(state: DownlinkState, cause: Cause) -> Option<DownlinkState> 
 mod tests {
     use super::*;
 
+    /// The table as the diagram of `docs/downlinks.md`; what leads from one state to another on one arrow.
+    fn diagram() -> String {
+        let mut lines = vec!["stateDiagram-v2".to_owned(), "    [*] --> queued".to_owned()];
+        for (from, cause, to) in TRANSITIONS {
+            lines.push(format!("    {from} --> {to}: {}", words(cause)));
+        }
+        let ends = DownlinkState::ALL.iter().filter(|state| state.is_final() || **state == Sent);
+        lines.push("    [*] --> rejected: never queued".to_owned());
+        lines.extend(ends.map(|state| format!("    {state} --> [*]")));
+        lines.join("\n")
+    }
+
+    fn words(cause: Cause) -> &'static str {
+        match cause {
+            Cause::Answered => "the device asks",
+            Cause::Handed => "handed to Soracom",
+            Cause::Returned => "cannot be sent now",
+            Cause::Emitted => "a base station sent it",
+            Cause::Refused => "will never be sent",
+            Cause::Shown => "the device shows that it arrived",
+            Cause::Superseded => "a newer command",
+            Cause::TakenBack => "cancel",
+            Cause::TimedOut => "its time is over",
+        }
+    }
+
+    #[test]
+    fn the_diagram_in_the_docs_is_the_table() {
+        let docs = include_str!("../../../docs/downlinks.md");
+        let (_, rest) = docs.split_once("<!-- diagram -->\n```mermaid\n").unwrap();
+        let (drawn, _) = rest.split_once("\n```\n<!-- /diagram -->").unwrap();
+        assert_eq!(drawn, diagram(), "\n{}", diagram());
+    }
+
     #[test]
     fn no_transition_leaves_a_final_state() {
         for (from, cause, _) in TRANSITIONS {

@@ -1,0 +1,83 @@
+//! The passing of time for all queues, and what the devices' uplinks show about their downlinks.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Queues;
+use super::machine::{self, Seen};
+use crate::clock;
+use crate::model::{DeviceId, Downlink, DownlinkState, Timestamp, Uplink};
+use crate::store::{QueueChange, StoreError, UplinkQuery};
+
+/// How often expired items are ended and uplinks are looked at for what they show.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// How many uplinks of a device one sweep looks at; the rest is looked at by the next.
+const LOOK_AT: usize = 256;
+
+impl Queues {
+    /// Ends what is over, concludes what uplinks have shown, and forgets what ended a day ago.
+    pub async fn expire(&self, now: Timestamp) -> Result<(), StoreError> {
+        for device in self.store.queued_devices()? {
+            let queue = self.store.queue(device)?;
+            for seen in self.seen_since(device, &queue)? {
+                if is_change(&machine::observe(&queue, &seen, now)) {
+                    self.store
+                        .change_queue(device, move |queue| (machine::observe(queue, &seen, now), ()))
+                        .await?;
+                }
+            }
+            if is_change(&machine::sweep(&queue, now)) {
+                self.store.change_queue(device, move |queue| (machine::sweep(queue, now), ())).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets time pass for all queues until told to stop.
+    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut tick = tokio::time::interval(SWEEP_EVERY);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                _ = tick.tick() => {}
+            }
+            // What could not be kept now is looked at again by the next tick.
+            if let Err(error) = self.expire(clock::now()).await {
+                tracing::warn!(error = %error, "downlinks could not be brought up to date");
+            }
+        }
+    }
+
+    /// The uplinks after the oldest downlink whose fate is open, oldest first.
+    fn seen_since(&self, device: DeviceId, queue: &[Downlink]) -> Result<Vec<Seen>, StoreError> {
+        let open = queue.iter().filter(|item| item.state != DownlinkState::Queued && !item.is_final());
+        let Some(from) = open.map(|item| item.updated).min() else { return Ok(Vec::new()) };
+        // The network's time of the answered uplink lies before our time of answering it.
+        let from = from.minus(Duration::from_secs(600));
+        let query = UplinkQuery {
+            device: Some(device),
+            from: Some(from),
+            limit: Some(LOOK_AT),
+            ..UplinkQuery::default()
+        };
+        let decoder = self.decoder(device)?;
+        let acknowledges = |uplink: &Uplink| {
+            decoder
+                .as_ref()
+                .is_some_and(|decoder| decoder.decode(device, uplink.time, &uplink.payload).acknowledges)
+        };
+        let seen = |uplink: Uplink| Seen {
+            uplink: uplink.id(),
+            asked: uplink.ack,
+            acknowledges: acknowledges(&uplink),
+        };
+        Ok(self.store.uplinks(&query)?.into_iter().map(seen).collect())
+    }
+}
+
+fn is_change(change: &QueueChange) -> bool {
+    !change.put.is_empty() || !change.forget.is_empty()
+}
