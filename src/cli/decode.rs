@@ -8,14 +8,14 @@ use anyhow::{Context, anyhow, bail};
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
-use super::{Exit, Globals, output};
+use super::{Exit, Globals, output, reading};
 use crate::clock;
 use crate::config;
-use crate::decode::grammar::{Dialect, Grammar};
+use crate::control::Question;
+use crate::decode::grammar::{Dialect, Field, Grammar};
 use crate::decode::vector::VectorFile;
-use crate::decode::{Decoded, Decoder, Registry};
-use crate::model::{DeviceId, Payload};
-use crate::store::{self, Store};
+use crate::decode::{Decoder, Registry};
+use crate::model::{DeviceId, Fields, Payload};
 
 /// Decodes one payload, or runs a file of vectors
 #[derive(Debug, clap::Args)]
@@ -30,7 +30,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     by: By,
     /// Whose grammar `--format` is
-    #[arg(long, value_enum, default_value_t = DialectName::Sigfox, requires = "format")]
+    #[arg(long, value_enum, default_value_t = DialectName::Sigfox, conflicts_with_all = ["decoder", "device"])]
     dialect: DialectName,
     /// The payload, two digits a byte
     #[arg(required = true)]
@@ -80,14 +80,19 @@ pub(crate) fn execute(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
         return test(file, *json, globals);
     }
     let payload = payload(args.hex.as_deref().unwrap_or_default())?;
-    let decoder = decoder(args, globals)?;
     let device = args.by.device.unwrap_or_else(|| DeviceId::new(0, 1));
-    let decoded = decoder.decode(device, clock::now(), &payload);
+    let decoder = decoder(args, globals)?;
+    let (fields, errors) = match &decoder {
+        Some(decoder) => {
+            let decoded = decoder.decode(device, clock::now(), &payload);
+            (decoded.fields, decoded.errors)
+        }
+        None => by_type(device, &payload, globals)?,
+    };
     if args.json {
-        let document = json!({ "fields": decoded.fields, "errors": decoded.errors });
-        output::print(&document.to_string())?;
+        output::print(&json!({ "fields": fields, "errors": errors }).to_string())?;
     } else {
-        output::print(&table(&decoder, &payload, &decoded))?;
+        output::print(&table(decoder.as_deref(), &payload, &fields, &errors))?;
     }
     Ok(Exit::Done)
 }
@@ -106,20 +111,30 @@ fn payload(text: &str) -> anyhow::Result<Payload> {
     text.parse().context("the payload cannot be read")
 }
 
-fn decoder(args: &Args, globals: &Globals) -> anyhow::Result<Arc<Decoder>> {
+/// The decoder that was asked for; none: that of a device's type, which only the store knows.
+fn decoder(args: &Args, globals: &Globals) -> anyhow::Result<Option<Arc<Decoder>>> {
     if let Some(text) = &args.by.format {
         let dialect = match args.dialect {
             DialectName::Sigfox => Dialect::Sigfox,
             DialectName::Soracom => Dialect::Soracom,
         };
         let grammar = Grammar::parse(text, dialect).context("the grammar is wrong")?;
-        return Ok(Arc::new(Decoder::of_grammar(grammar)));
+        return Ok(Some(Arc::new(Decoder::of_grammar(grammar))));
     }
     if let Some(name) = &args.by.decoder {
-        return Named::new(globals).find(name);
+        return Named::new(globals).find(name).map(Some);
     }
     let device = args.by.device.ok_or_else(|| anyhow!("expected --format, --decoder or --device"))?;
-    of_device(device, globals)
+    Ok(registry(&globals.load()?.config)?.resolve(device, None, None).decoder)
+}
+
+/// What the decoder of a device's type makes of a payload.
+fn by_type(device: DeviceId, payload: &Payload, globals: &Globals) -> anyhow::Result<(Fields, Vec<String>)> {
+    let question = Question::Decode { device, data: payload.clone(), time: clock::now() };
+    let answer = reading::answer(globals, &question)?;
+    let fields = answer.get("fields").and_then(Value::as_object).cloned().unwrap_or_default();
+    let errors = answer.get("errors").and_then(Value::as_array).into_iter().flatten();
+    Ok((fields, errors.filter_map(Value::as_str).map(str::to_owned).collect()))
 }
 
 /// Decoders by name: those of a configuration that was asked for come first, then the built-in ones, which need
@@ -135,16 +150,22 @@ impl<'a> Named<'a> {
     }
 
     fn find(&mut self, name: &str) -> anyhow::Result<Arc<Decoder>> {
-        if self.globals.config.is_none() {
+        let asked_for = self.globals.config.is_some();
+        if !asked_for {
             if let Some(builtin) = Decoder::builtin(name) {
                 return Ok(Arc::new(builtin));
             }
         }
-        let registry = match &self.registry {
-            Some(registry) => registry,
-            None => self.registry.insert(registry(&self.globals.load()?.config)?),
+        let found = if asked_for || self.globals.config_file().exists() {
+            let registry = match &self.registry {
+                Some(registry) => registry,
+                None => self.registry.insert(registry(&self.globals.load()?.config)?),
+            };
+            registry.named(name)
+        } else {
+            None
         };
-        registry.named(name).ok_or_else(|| {
+        found.ok_or_else(|| {
             let builtin: Vec<&str> = crate::decode::builtin_names().map(|(name, _)| name).collect();
             anyhow!(
                 "there is no decoder `{name}` (expected one of the configuration, or {})",
@@ -162,61 +183,38 @@ fn registry(config: &config::Config) -> anyhow::Result<Registry> {
     })
 }
 
-/// The decoder of a device: its own, or by what the store knows of its type.
-fn of_device(device: DeviceId, globals: &Globals) -> anyhow::Result<Arc<Decoder>> {
-    let config = globals.load()?.config;
-    let registry = registry(&config)?;
-    if let Some(decoder) = registry.resolve(device, None, None).decoder {
-        return Ok(decoder);
-    }
-    let dir = config.gateway.data_dir.clone();
-    if !dir.is_dir() {
-        bail!(
-            "device {device} has no decoder in the configuration, and there is no store yet that knows its type"
-        );
-    }
-    let options = store::Options { dir, cache: config.store.cache, flush: config.store.flush };
-    let (store, _syncer) = Store::open(options).with_context(|| {
-        format!("device {device} has no decoder in the configuration, and its type is in the store, which is not free")
-    })?;
-    let known = store.device(device)?.ok_or_else(|| anyhow!("device {device} not found"))?;
-    let device_type = match &known.device_type {
-        Some(id) => store.device_type(&known.source, id)?,
-        None => None,
-    };
-    let named = device_type.as_ref().map(|of| (of.id.as_str(), of.name.as_deref()));
-    let resolved = registry.resolve(device, named, device_type.as_ref().map(|of| &of.payload));
-    resolved.decoder.ok_or_else(|| {
-        let problem = resolved.problem.map(|problem| format!(": {problem}")).unwrap_or_default();
-        anyhow!("device {device} has no decoder{problem}")
-    })
-}
-
 /// Each field with its value and, where a grammar reads it, with its type and place, and the value that int
 /// would give for uint or the reverse.
-fn table(decoder: &Decoder, payload: &Payload, decoded: &Decoded) -> String {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
-    if let Some(grammar) = decoder.grammar() {
-        table.set_header(["FIELD", "VALUE", "TYPE", "READS", "OTHER SIGN"]);
-        for field in grammar.fields() {
-            let other = field.other_sign(payload.as_bytes()).as_ref().map(shown).unwrap_or_default();
-            let value = decoded.fields.get(field.name()).map_or_else(|| "-".to_owned(), shown);
-            table.add_row([field.name().to_owned(), value, field.type_name(), field.to_string(), other]);
-        }
-    } else {
-        table.set_header(["FIELD", "VALUE", "UNIT"]);
-    }
-    let of_grammar = |key: &str| {
-        decoder.grammar().is_some_and(|grammar| grammar.fields().iter().any(|field| field.name() == key))
+fn table(decoder: Option<&Decoder>, payload: &Payload, fields: &Fields, errors: &[String]) -> String {
+    let read: &[Field] = decoder.and_then(Decoder::grammar).map(Grammar::fields).unwrap_or_default();
+    let value = |key: &str| fields.get(key).map_or_else(|| "-".to_owned(), shown);
+    let unit = |key: &str| {
+        let info = decoder.and_then(|decoder| decoder.catalogue().iter().find(|info| info.key == key));
+        info.and_then(|info| info.settings.unit.clone()).unwrap_or_default()
     };
-    for (key, value) in decoded.fields.iter().filter(|(key, _)| !of_grammar(key)) {
-        let info = decoder.catalogue().iter().find(|info| info.key == *key);
-        let unit = info.and_then(|info| info.settings.unit.clone()).unwrap_or_default();
-        table.add_row([printable(key), shown(value), unit]);
+    let mut rows: Vec<[String; 6]> = Vec::new();
+    for field in read {
+        let other = field.other_sign(payload.as_bytes()).as_ref().map(shown).unwrap_or_default();
+        let (name, of) = (field.name().to_owned(), field.type_name());
+        rows.push([name, value(field.name()), unit(field.name()), of, field.to_string(), other]);
     }
+    for key in fields.keys().filter(|key| !read.iter().any(|field| field.name() == **key)) {
+        rows.push([printable(key), value(key), unit(key), String::new(), String::new(), String::new()]);
+    }
+    let heads = ["FIELD", "VALUE", "UNIT", "TYPE", "READS", "OTHER SIGN"];
+    // Columns in which nothing stands are left out.
+    let used = |column: usize| {
+        column < 2 || rows.iter().any(|row| row.get(column).is_some_and(|cell| !cell.is_empty()))
+    };
+    let used: Vec<bool> = (0..heads.len()).map(used).collect();
+    let chosen = |cells: &[String]| -> Vec<String> {
+        cells.iter().zip(&used).filter(|(_, used)| **used).map(|(cell, _)| cell.clone()).collect()
+    };
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(chosen(&heads.map(str::to_owned)));
+    table.add_rows(rows.iter().map(|row| chosen(row)));
     let mut lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
-    lines.extend(decoded.errors.iter().map(|error| format!(" error: {}", printable(error))));
+    lines.extend(errors.iter().map(|error| format!(" error: {}", printable(error))));
     lines.join("\n")
 }
 

@@ -69,7 +69,7 @@ pub(super) fn show(
 }
 
 /// The running daemon's answer, else the store's own.
-fn answer(globals: &Globals, question: &Question) -> anyhow::Result<Value> {
+pub(super) fn answer(globals: &Globals, question: &Question) -> anyhow::Result<Value> {
     let config = globals.load()?.config;
     match ask(&config.gateway.data_dir, question) {
         Ok(answer) => Ok(answer),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::{DeviceId, Timestamp};
+use crate::model::{DeviceId, Payload, Timestamp};
 
 /// The most rows of one answer: what is longer is exported, which streams.
 pub(super) const MOST_ROWS: usize = 10_000;
@@ -34,6 +34,15 @@ pub enum Question {
         topic: String,
         /// The payload.
         payload: Value,
+    },
+    /// What a device's decoder makes of a payload: `fields`, and `errors`.
+    Decode {
+        /// Whose decoder.
+        device: DeviceId,
+        /// The payload.
+        data: Payload,
+        /// When it is taken to have been sent.
+        time: Timestamp,
     },
 }
 

@@ -9,7 +9,7 @@ use super::question::{MOST_ROWS, Question, Range};
 use crate::config::{Config, SigfoxApi, SourceKind};
 use crate::decode::{Decoded, Registry, Resolved};
 use crate::ingest::StatusBoard;
-use crate::model::{Device, DeviceId, Location, Uplink};
+use crate::model::{Device, DeviceId, Location, Payload, Timestamp, Uplink};
 use crate::publish::document::{DownlinkItem, LocationDocument, Place, UplinkDocument};
 use crate::publish::place_of;
 use crate::store::{Store, StoreError, UplinkQuery};
@@ -52,6 +52,7 @@ impl View {
             Question::Downlinks { device } => self.downlinks(*device),
             Question::Sources => Ok(self.sources()),
             Question::Command { .. } => Err("no daemon runs that could do this".to_owned()),
+            Question::Decode { device, data, time } => self.decode(*device, data, *time),
         }
     }
 
@@ -94,6 +95,16 @@ impl View {
         let place = read.place.as_ref().map(Place::from);
         let Decoded { fields, errors, .. } = &read.decoded;
         written(&UplinkDocument::new(uplink, &read.name, read.decoder.as_deref(), fields, errors, place))
+    }
+
+    fn decode(&self, device: DeviceId, data: &Payload, time: Timestamp) -> Result<Value, String> {
+        let resolved = self.decoder(&self.known(device)?)?;
+        let Some(decoder) = resolved.decoder else {
+            let problem = resolved.problem.map(|problem| format!(": {problem}")).unwrap_or_default();
+            return Err(format!("device {device} has no decoder{problem}"));
+        };
+        let decoded = decoder.decode(device, time, data);
+        Ok(json!({ "fields": decoded.fields, "errors": decoded.errors }))
     }
 
     fn locations(&self, range: &Range) -> Result<Value, String> {

@@ -9,6 +9,7 @@ mod check;
 mod cloud;
 mod cloud_mock;
 mod downlink_command;
+mod decode;
 mod house;
 mod ingest;
 mod listener;

@@ -61,9 +61,7 @@ fn decode(payload: &[u8]) -> Decoded {
         return wrong_length(payload, "4 bytes, or 12 with the configuration");
     };
     if status & 0b111 != V3_MARK {
-        return Decoded::nothing(
-            "this is no payload of a Sens'it v3 (expected 6, 0xE, … as the second digit)",
-        );
+        return Decoded::nothing("this is no payload of a Sens'it v3 (expected 6 or e as its second digit)");
     }
     let (mode, special) = (second >> 3, second & 0b11);
     let Some(name) = MODES.get(usize::from(mode)) else {
