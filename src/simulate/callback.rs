@@ -20,7 +20,7 @@ pub enum CallbackKind {
     Bidir,
     /// SERVICE/ACKNOWLEDGE.
     Acknowledge,
-    /// SERVICE/DATA_ADVANCED.
+    /// `SERVICE/DATA_ADVANCED`.
     Advanced,
     /// ERROR.
     Error,

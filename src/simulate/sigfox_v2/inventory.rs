@@ -53,7 +53,7 @@ pub(super) async fn device_types(State(shared): State<Arc<Shared>>, question: Qu
         let world = shared.world();
         let named =
             |kind: &&DeviceType| question.parameter("name").is_none_or(|name| kind.name.contains(name));
-        world.device_types().filter(named).map(|kind| device_type_row(kind)).collect()
+        world.device_types().filter(named).map(device_type_row).collect()
     };
     page_of(&question, rows)
 }

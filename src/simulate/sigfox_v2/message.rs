@@ -83,7 +83,7 @@ struct Fields<'a>(&'a str);
 impl Fields<'_> {
     fn wants(&self, name: &str) -> bool {
         let mut depth = 0_u32;
-        let top = self.0.split_inclusive(['(', ')', ',']).any(|piece| {
+        self.0.split_inclusive(['(', ')', ',']).any(|piece| {
             let here = depth == 0 && piece.trim_end_matches(['(', ')', ',']).trim() == name;
             match piece.chars().last() {
                 Some('(') => depth += 1,
@@ -91,8 +91,7 @@ impl Fields<'_> {
                 _ => {}
             }
             here
-        });
-        top
+        })
     }
 
     fn wants_inside(&self, outer: &str, name: &str) -> bool {
@@ -116,7 +115,6 @@ fn message(world: &World, uplink: &Uplink, fields: &Fields<'_>, now: Timestamp) 
         put("rolloverCounter", json!(uplink.rollover));
         put("seqNumber", json!(seq));
     }
-    put("rinfos", Value::Array(uplink.receptions.iter().map(|_| Value::Null).collect()));
     put("satInfos", json!([]));
     put("nbFrames", json!(3));
     put("operator", json!("SIGFOX_France"));

@@ -67,7 +67,7 @@ async fn since_and_before_are_milliseconds_and_both_ends_are_included() {
 
 #[tokio::test]
 async fn nobody_gets_in_without_the_login() {
-    let (running, client) = running(0, Cursor::Included).await;
+    let (running, _client) = running(0, Cursor::Included).await;
     let response = reqwest::Client::new()
         .get(running.sigfox_v2_url() + "/devices")
         .basic_auth("x", Some("y"))

@@ -26,7 +26,7 @@ pub(in crate::simulate) enum Event {
     /// The lines of a batch callback, by its id, are full or old enough.
     Batch(String),
     /// A callback is to be called.
-    Deliver(Delivery),
+    Deliver(Box<Delivery>),
 }
 
 /// What a device sends when it is told to.
@@ -74,16 +74,17 @@ pub(in crate::simulate) enum Outcome {
 }
 
 impl World {
-    /// Starts the schedules: the devices share out their first interval, so that the first message comes at once.
+    /// Starts the schedules: the devices share out their first interval, so that the first message comes soon.
     pub(in crate::simulate) fn start(&mut self, now: Timestamp) {
         let scheduled: Vec<(DeviceId, Duration)> = self
             .devices
             .values()
             .filter_map(|device| Some((device.id, device.schedule.as_ref()?.every)))
             .collect();
+        let first = now.plus(self.head_start);
         let shares = u32::try_from(scheduled.len()).unwrap_or(u32::MAX).max(1);
         for (share, (id, every)) in (0..).zip(scheduled) {
-            self.agenda.add(now.plus(self.pace.real(every / shares * share)), Event::Send(id));
+            self.agenda.add(first.plus(self.pace.real(every / shares * share)), Event::Send(id));
         }
     }
 
@@ -94,7 +95,7 @@ impl World {
             match event {
                 Event::Send(id) => self.send_by_schedule(id, now),
                 Event::Batch(callback) => deliveries.extend(self.close_batch(&callback)),
-                Event::Deliver(delivery) => deliveries.push(delivery),
+                Event::Deliver(delivery) => deliveries.push(*delivery),
             }
         }
         deliveries
@@ -220,7 +221,7 @@ impl World {
                 device: uplink.device,
                 device_type: device_type.id.clone(),
             };
-            self.agenda.add(due, Event::Deliver(delivery));
+            self.agenda.add(due, Event::Deliver(Box::new(delivery)));
         }
     }
 
@@ -267,7 +268,7 @@ impl World {
         }
         if let Some(wait) = RETRY_AFTER.get(delivery.failed) {
             delivery.failed += 1;
-            self.agenda.add(now.plus(self.pace.real(*wait)), Event::Deliver(delivery));
+            self.agenda.add(now.plus(self.pace.real(*wait)), Event::Deliver(Box::new(delivery)));
             return;
         }
         if delivery.callback.kind == CallbackKind::Bidir {

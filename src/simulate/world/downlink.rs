@@ -190,7 +190,7 @@ impl World {
                 device: uplink.device,
                 device_type: device_type.id.clone(),
             };
-            self.agenda.add(due, Event::Deliver(delivery));
+            self.agenda.add(due, Event::Deliver(Box::new(delivery)));
         }
     }
 }

@@ -11,6 +11,7 @@ mod undelivered;
 mod uplink;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 pub use air::Telegram;
 pub(super) use air::{Delivery, Event, Outcome};
@@ -38,6 +39,7 @@ pub struct World {
     rng: fastrand::Rng,
     pace: Pace,
     daily_downlinks: u32,
+    head_start: Duration,
 }
 
 impl World {
@@ -54,6 +56,7 @@ impl World {
             rng: fastrand::Rng::with_seed(seed),
             pace: Pace::default(),
             daily_downlinks: 4,
+            head_start: Duration::ZERO,
         }
     }
 
@@ -67,6 +70,12 @@ impl World {
     #[must_use]
     pub fn daily_downlinks(self, daily_downlinks: u32) -> Self {
         Self { daily_downlinks, ..self }
+    }
+
+    /// The same with devices that begin to send so long after the simulator starts, by the wall clock.
+    #[must_use]
+    pub fn head_start(self, head_start: Duration) -> Self {
+        Self { head_start, ..self }
     }
 
     /// The same with one more device type.
