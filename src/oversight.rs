@@ -12,6 +12,7 @@ use crate::config::{Loaded, Problems};
 use crate::{logging, systemd};
 
 /// Does errands until told to stop.
+#[derive(Default)]
 pub struct Oversight {
     /// What is logged; none where somebody else decides that.
     pub log: Option<logging::Filter>,

@@ -16,6 +16,7 @@ use super::run::asked_to_end;
 use super::{Exit, Globals, output};
 use crate::config::Mqtt;
 use crate::mqtt::watch::{Seen, Watch, watch};
+use crate::oversight::Oversight;
 use crate::{daemon, logging};
 
 /// Runs the whole product on this machine with simulated clouds and a built-in broker
@@ -56,7 +57,7 @@ async fn show(args: &Args) -> anyhow::Result<()> {
     let (stop_gateway, stop_cloud) = (CancellationToken::new(), CancellationToken::new());
     let (mut tasks, mut around) = (JoinSet::new(), JoinSet::new());
     around.spawn(simulator.run(stop_cloud.clone()));
-    tasks.spawn(daemon::run(config, stop_gateway.clone().cancelled_owned()));
+    tasks.spawn(daemon::run(config, Oversight::default(), stop_gateway.clone().cancelled_owned()));
     let (sender, seen) = mpsc::channel(BEHIND);
     let subscription = tokio::select! {
         subscription = subscribe(&broker, &filters) => subscription?,

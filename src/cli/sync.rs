@@ -29,7 +29,7 @@ pub(crate) fn execute(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
     if args.form.json {
         output::print_json(&done)?;
     } else {
-        output::print(&format!("polls now: {}", reading::cell(&done["sources"])))?;
+        output::print(&format!("polls now: {}", reading::cell(done.get("sources").unwrap_or_default())))?;
     }
     Ok(Exit::Done)
 }

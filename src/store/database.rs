@@ -91,11 +91,6 @@ impl Database {
         })
     }
 
-    /// Whether a data directory has a database.
-    pub(super) fn exists(dir: &Path) -> bool {
-        dir.join(FOLDER).join("db").is_file()
-    }
-
     /// A tree.
     pub(super) fn table(&self, table: Table) -> Result<&sled::Tree, StoreError> {
         self.tables.get(&table).ok_or_else(|| StoreError::Damaged(format!("no tree `{}`", table.name())))

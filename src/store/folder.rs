@@ -58,6 +58,11 @@ impl Folder {
         Ok(folder)
     }
 
+    /// Whether a directory ever had a database.
+    pub(super) fn has_database(dir: &Path) -> bool {
+        dir.join(CURRENT).is_file()
+    }
+
     /// The folder of the current database; none in a new directory.
     pub(super) fn current(&self) -> io::Result<Option<PathBuf>> {
         match fs::read_to_string(self.dir.join(CURRENT)) {

@@ -202,7 +202,7 @@ impl Store {
     /// Whether a store was ever made in a data directory; whoever only reads must not make one.
     #[must_use]
     pub fn exists(dir: &std::path::Path) -> bool {
-        Database::exists(dir)
+        Folder::has_database(dir)
     }
 
     /// A note under a key: small things that sources keep over a restart.

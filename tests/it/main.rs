@@ -3,17 +3,17 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod callback;
 mod built_in_broker;
+mod callback;
 mod check;
 mod cloud;
 mod cloud_mock;
-mod downlink_command;
 mod decode;
+mod downlink_command;
 mod house;
 mod ingest;
 mod listener;
 mod main_job;
-mod reading;
 mod mqtt;
 mod publisher_rig;
+mod reading;

@@ -10,7 +10,8 @@ fn item(name: &str, state: DownlinkState) -> Downlink {
     Downlink {
         id: name.parse().unwrap(),
         device: id("2C"),
-        data: DownlinkPayload::new(*b"01234567"),
+        data: Some(DownlinkPayload::new(*b"01234567")),
+        awaits_device_ack: false,
         state,
         evidence: Some(Evidence::Network),
         created: time(0),
