@@ -13,7 +13,8 @@
 //! What always holds:
 //!
 //! 1. `model`, `decode` and the states of `downlink` do no I/O, know no clock and cannot await.
-//! 2. Only `store` names sled, only `mqtt` names rumqttc, only `cloud` names reqwest. `store` imports only `model`.
+//! 2. Only `store` names sled, only `mqtt` names rumqttc, only `cloud` names reqwest. `store` imports only `model`
+//!    (and reads the clock).
 //! 3. Nothing is acknowledged before it is durable: a callback's 2xx, a command's answer, a downlink's state.
 //! 4. Nothing leaves the outbox without PUBACK.
 //! 5. A sweep of several pages is stored and published oldest first, when it is whole.
