@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
 use sled::transaction::{ConflictableTransactionError, TransactionError, Transactional};
 
@@ -22,6 +23,10 @@ const RESERVE_BYTES: u64 = 8 << 20;
 const LAST_RESERVE: u64 = 4;
 /// A copy that sees more keys change under it than this is given up.
 const MOST_TOUCHED: usize = 200_000;
+
+/// How often and how long a lock is waited for.
+const LOCK_TRIES: u32 = 100;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// A key that was written while a copy was being made.
 pub(super) type Touched = BTreeSet<(Place, Vec<u8>)>;
@@ -48,12 +53,7 @@ pub(super) struct Database {
 impl Database {
     /// Opens the database in a folder; a new one gets the version of the layout.
     pub(super) fn open(path: &Path, cache: u64, new: bool) -> Result<Self, OpenFailure> {
-        let db = sled::Config::new()
-            .path(path)
-            .cache_capacity(cache)
-            .flush_every_ms(None)
-            .print_profile_on_drop(false)
-            .open()?;
+        let db = open_sled(path, cache)?;
         let meta = db.open_tree(Table::Meta.name())?;
         if new {
             meta.insert(SCHEMA_KEY, &SCHEMA.to_be_bytes())?;
@@ -312,6 +312,29 @@ impl Database {
             }
         }
         result
+    }
+}
+
+/// The directory is ours, so a lock on the database is what a handle of this process, just dropped, has left to
+/// sled's threads.
+fn open_sled(path: &Path, cache: u64) -> Result<sled::Db, sled::Error> {
+    let config = sled::Config::new()
+        .path(path)
+        .cache_capacity(cache)
+        .flush_every_ms(None)
+        .print_profile_on_drop(false);
+    let mut tries = 0;
+    loop {
+        match config.open() {
+            // sled 0.34.7, `Config::try_lock`: only the text says what it is.
+            Err(sled::Error::Io(error))
+                if tries < LOCK_TRIES && error.to_string().contains("acquire lock") =>
+            {
+                tries += 1;
+                std::thread::park_timeout(LOCK_PAUSE);
+            }
+            other => return other,
+        }
     }
 }
 

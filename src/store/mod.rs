@@ -176,6 +176,17 @@ pub struct QueueChange {
     pub answered: Option<(UplinkId, Option<ItemId>)>,
 }
 
+impl Drop for Inner {
+    /// Writes what is done of the outbox, so that whoever ends in whichever order repeats nothing.
+    fn drop(&mut self) {
+        let database = self.database.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let memory = self.memory.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = outbox::settle(database, memory, true) {
+            tracing::warn!(%error, "what the broker has is not written; it is published again");
+        }
+    }
+}
+
 impl Store {
     /// Opens or creates the store. Blocks; the `Syncer` is to be run as a task, or dropped where none is wanted:
     /// then every durable verb syncs for itself.

@@ -39,6 +39,8 @@ impl Store {
     /// Drops weeks that are older than `keep`, and the oldest ones while the store is larger than `max_size`.
     /// Blocks. A clock that runs ahead drops nothing that is not old beside the newest uplink.
     pub fn retain(&self, upkeep: &Upkeep) -> Result<Retained, StoreError> {
+        // Before anything is dropped: a block that is done but still there would refer to nothing after a crash.
+        self.settle_now(true)?;
         let mut retained = Retained::default();
         let newest = self.memory().devices.values().filter_map(|known| known.device.last_seen).max();
         let now = newest.map_or((upkeep.clock)(), |newest| newest.min((upkeep.clock)()));

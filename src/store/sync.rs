@@ -10,6 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::error::StoreError;
+use super::outbox::settle;
 use super::{Store, Upkeep};
 
 /// So many may wait for the disk; one more waits for its turn to ask.
@@ -74,9 +75,9 @@ impl Store {
         self.durable().await
     }
 
-    fn settle_now(&self, partly: bool) -> Result<(), StoreError> {
+    pub(super) fn settle_now(&self, partly: bool) -> Result<(), StoreError> {
         let mut memory = self.memory();
-        self.settle(&mut memory, partly)
+        settle(&self.database(), &mut memory, partly)
     }
 
     fn is_behind(&self) -> bool {

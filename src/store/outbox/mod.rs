@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 mod verbs;
 
+pub(super) use verbs::settle;
+
 use std::time::Duration;
 
 use super::OutboxKey;

@@ -3,9 +3,9 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
-use super::Outbox;
 use crate::model::{DeviceId, Event, Timestamp};
 use crate::store::commit::Commit;
+use crate::store::database::Database;
 use crate::store::error::StoreError;
 use crate::store::layout::{LARGEST_COMMIT, Table, block_time, device_key, last_u64};
 use crate::store::memory::Memory;
@@ -101,76 +101,26 @@ impl Store {
         }
         if memory.outbox.finished.len() >= FINISHED_BLOCKS || memory.states.len() >= WAITING_STATES {
             // A disk that takes nothing holds up no publishing: what is done stays in memory.
-            if let Err(error) = self.settle(&mut memory, false) {
+            if let Err(error) = settle(&self.database(), &mut memory, false) {
                 tracing::debug!(%error, "what the broker has is not written yet");
             }
         }
         Ok(())
     }
 
-    /// Writes what `outbox_done` has left in memory; with `partly` also what is done of blocks that are not.
-    pub(in crate::store) fn settle(&self, memory: &mut Memory, partly: bool) -> Result<(), StoreError> {
-        let touched = |outbox: &Outbox| outbox.open.values().any(|block| block.touched);
-        if memory.outbox.finished.is_empty()
-            && !(partly && (touched(&memory.outbox) || !memory.states.is_empty()))
-        {
-            return Ok(());
-        }
-        let mut commit = Commit::releasing();
-        // In commits of a bounded size; a crash between two of them leaves states that are ahead of their events.
-        for (device, state) in &memory.states {
-            match StateRecord::from(state).encode() {
-                Ok(record) => commit.put(Table::States, device.to_be_bytes(), record),
-                Err(error) => {
-                    tracing::warn!(device = %state.newest.device, %error, "state not kept over a restart");
-                    commit.remove(Table::States, device.to_be_bytes());
-                }
-            }
-            self.apply_if_full(&mut commit)?;
-        }
-        for key in &memory.outbox.finished {
-            commit.remove(Table::Outbox, key.to_be_bytes());
-            self.apply_if_full(&mut commit)?;
-        }
-        if partly {
-            for (key, block) in memory.outbox.open.iter().filter(|(_, block)| block.touched) {
-                commit.put(Table::Outbox, key.to_be_bytes(), block.record.encode()?);
-                self.apply_if_full(&mut commit)?;
-            }
-        }
-        self.database().apply(&commit)?;
-        memory.states.clear();
-        memory.outbox.finished.clear();
-        if partly {
-            memory.outbox.open.values_mut().for_each(|block| block.touched = false);
-        }
-        Ok(())
-    }
-
-    fn apply_if_full(&self, commit: &mut Commit) -> Result<(), StoreError> {
-        if commit.operations() < LARGEST_COMMIT {
-            return Ok(());
-        }
-        self.database().apply(&std::mem::replace(commit, Commit::releasing()))
-    }
-
     /// How many events wait, and the time of the oldest.
     pub fn outbox_depth(&self) -> Result<(u64, Option<Timestamp>), StoreError> {
-        let memory = self.memory();
+        let mut memory = self.memory();
         if memory.outbox.depth == 0 {
             return Ok((0, None));
         }
-        for key in self.database().table(Table::Outbox)?.iter().keys() {
+        let database = self.database();
+        for key in database.table(Table::Outbox)?.iter().keys() {
             let Some(key) = last_u64(&key?) else { continue };
-            if memory.outbox.finished.contains(&key) {
-                continue;
+            if let Some(block) = memory.outbox.open(&database, key)? {
+                let oldest = block.left.values().map(|(time, _)| *time).min();
+                return Ok((memory.outbox.depth, oldest));
             }
-            let left = memory
-                .outbox
-                .open
-                .get(&key)
-                .and_then(|block| block.left.values().map(|(time, _)| *time).min());
-            return Ok((memory.outbox.depth, Some(left.unwrap_or_else(|| block_time(key)))));
         }
         Ok((memory.outbox.depth, None))
     }
@@ -199,4 +149,54 @@ impl Store {
         };
         Ok(StateRecord::decode(&value)?.state(device))
     }
+}
+
+/// Writes what `outbox_done` has left in memory; with `partly` also what is done of blocks that are not.
+pub(in crate::store) fn settle(
+    database: &Database,
+    memory: &mut Memory,
+    partly: bool,
+) -> Result<(), StoreError> {
+    let touched = memory.outbox.open.values().any(|block| block.touched);
+    let due = !memory.outbox.finished.is_empty()
+        || memory.states.len() >= WAITING_STATES
+        || partly && (touched || !memory.states.is_empty());
+    if !due {
+        return Ok(());
+    }
+    // In commits of a bounded size; a crash between two of them leaves states that are ahead of their events.
+    let mut commit = Commit::releasing();
+    let apply_if_full = |commit: &mut Commit| {
+        if commit.operations() < LARGEST_COMMIT {
+            return Ok(());
+        }
+        database.apply(&std::mem::replace(commit, Commit::releasing()))
+    };
+    for (device, state) in &memory.states {
+        match StateRecord::from(state).encode() {
+            Ok(record) => commit.put(Table::States, device.to_be_bytes(), record),
+            Err(error) => {
+                tracing::warn!(device = %state.newest.device, %error, "state not kept over a restart");
+                commit.remove(Table::States, device.to_be_bytes());
+            }
+        }
+        apply_if_full(&mut commit)?;
+    }
+    for key in &memory.outbox.finished {
+        commit.remove(Table::Outbox, key.to_be_bytes());
+        apply_if_full(&mut commit)?;
+    }
+    if partly {
+        for (key, block) in memory.outbox.open.iter().filter(|(_, block)| block.touched) {
+            commit.put(Table::Outbox, key.to_be_bytes(), block.record.encode()?);
+            apply_if_full(&mut commit)?;
+        }
+    }
+    database.apply(&commit)?;
+    memory.states.clear();
+    memory.outbox.finished.clear();
+    if partly {
+        memory.outbox.open.values_mut().for_each(|block| block.touched = false);
+    }
+    Ok(())
 }
