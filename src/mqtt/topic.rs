@@ -85,6 +85,19 @@ impl Topics {
         format!("{}/device/{device}/downlink/item/{item}", self.base)
     }
 
+    /// `<b>/device/<id>/attr/<field>`; what no topic may hold is written as `_`.
+    #[must_use]
+    pub fn attribute(&self, device: DeviceId, field: &str) -> String {
+        let level = field.replace(|character: char| "/+#".contains(character) || character.is_control(), "_");
+        format!("{}/device/{device}/attr/{level}", self.base)
+    }
+
+    /// `<prefix>/<component>/<node>/config`: a discovery message of Home Assistant.
+    #[must_use]
+    pub fn discovery(&self, component: &str, node: &str) -> String {
+        format!("{}/{component}/{node}/config", self.discovery_prefix)
+    }
+
     /// Exactly what the daemon subscribes to.
     #[must_use]
     pub fn subscriptions(&self) -> Vec<String> {

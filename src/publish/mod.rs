@@ -3,12 +3,17 @@
 //! Owns every document of the contract and the task that sends them. It reads the store and is told of changes
 //! by it; it must not know clouds or HTTP, nor what a packet is.
 
+mod availability;
+mod discovery;
 pub mod document;
 mod flight;
+mod health;
 mod ledger;
 mod name;
 mod note;
+mod outage;
 mod outbox;
+mod presence;
 mod publisher;
 mod render;
 mod reply;
@@ -16,6 +21,8 @@ mod retained;
 mod state;
 mod view;
 
+pub use availability::{Availability, Basis, Presence, Reason};
+pub use health::Health;
 pub use name::Name;
 pub use publisher::{Parts, Publisher};
 pub use reply::{Replies, Reply, ReplyQueue, replies};

@@ -11,10 +11,22 @@ pub enum Name {
     BridgeInfo,
     /// `bridge/sources/<source>`.
     Source(SourceName),
+    /// `bridge/health`.
+    Health,
+    /// Discovery of the gateway.
+    GatewayDiscovery,
     /// `device/<id>/info`.
     Info(DeviceId),
+    /// Discovery of a device.
+    Discovery(DeviceId),
+    /// Discovery of one entity of a device: its component and its key.
+    Component(DeviceId, &'static str, String),
+    /// `device/<id>/availability`.
+    Availability(DeviceId),
     /// `device/<id>/state`.
     State(DeviceId),
+    /// `device/<id>/attr/<field>`.
+    Attribute(DeviceId, String),
     /// `device/<id>/location`.
     Location(DeviceId),
     /// `device/<id>/downlink`.
@@ -23,21 +35,32 @@ pub enum Name {
     Item(DeviceId, ItemId),
     /// `bridge/devices`.
     Devices,
+    /// A topic on which nothing is kept any more.
+    Gone(String),
 }
 
 impl Name {
     /// Where the document is kept.
     #[must_use]
-    pub fn topic(&self, topics: &Topics) -> String {
+    pub fn topic(&self, topics: &Topics, gateway: &str) -> String {
         match self {
             Self::BridgeInfo => topics.bridge("info"),
             Self::Source(source) => topics.source(source),
+            Self::Health => topics.bridge("health"),
+            Self::GatewayDiscovery => topics.discovery("device", &format!("sigfox2mqtt_{gateway}")),
             Self::Info(device) => topics.device(*device, "info"),
+            Self::Discovery(device) => topics.discovery("device", &format!("sigfox2mqtt_{gateway}_{device}")),
+            Self::Component(device, component, key) => {
+                topics.discovery(component, &format!("sigfox2mqtt_{gateway}_{device}/{key}"))
+            }
+            Self::Availability(device) => topics.device(*device, "availability"),
             Self::State(device) => topics.device(*device, "state"),
+            Self::Attribute(device, field) => topics.attribute(*device, field),
             Self::Location(device) => topics.device(*device, "location"),
             Self::Downlink(device) => topics.device(*device, "downlink"),
             Self::Item(device, item) => topics.downlink_item(*device, item),
             Self::Devices => topics.bridge("devices"),
+            Self::Gone(topic) => topic.clone(),
         }
     }
 }

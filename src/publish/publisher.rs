@@ -13,11 +13,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::document::{BridgeState, print};
 use super::flight::{Cargo, Flights};
+use super::health::Counts;
+use super::outage::Outages;
 use super::outbox::{Outbox, Refusal};
 use super::render::{Renderer, json_properties};
 use super::reply::{Order, ReplyQueue};
 use super::retained::Retained;
-use super::{Name, Reply, note};
+use super::{Name, Reply, health, note};
 use crate::clock;
 use crate::config::Config;
 use crate::decode::Registry;
@@ -77,6 +79,7 @@ pub struct Publisher {
     retained_turn: bool,
     paused_until: Option<Instant>,
     everything_at: Option<Instant>,
+    health_at: Instant,
 }
 
 impl Publisher {
@@ -85,7 +88,16 @@ impl Publisher {
     pub fn new(parts: Parts) -> Self {
         let Parts { config, store, registry, status, topics, link, progress, replies } = parts;
         Self {
-            renderer: Renderer { config, store, registry, status, topics },
+            renderer: Renderer {
+                config,
+                store,
+                registry,
+                status,
+                topics,
+                outages: Outages::default(),
+                counts: Counts::default(),
+                begun: std::time::Instant::now(),
+            },
             link,
             progress,
             orders: replies,
@@ -98,6 +110,7 @@ impl Publisher {
             retained_turn: false,
             paused_until: None,
             everything_at: None,
+            health_at: Instant::now() + health::INTERVAL,
         }
     }
 
@@ -107,6 +120,8 @@ impl Publisher {
     /// A store that cannot be written to at the start; later troubles of store and broker are waited out.
     pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
         self.start_over = !note::begin(&self.renderer.store).await?;
+        let sources = self.renderer.status.all().into_keys();
+        self.renderer.outages = Outages::load(&self.renderer.store, sources, clock::now())?;
         self.retained.descriptions(&self.renderer)?;
         let changed = self.renderer.store.changed();
         let mut status = self.renderer.status.watch();
@@ -128,8 +143,8 @@ impl Publisher {
                     }
                 }
                 order = self.orders.next(), if self.replies.len() < MOST_REPLIES => self.take_order(order),
-                Ok(()) = status.changed() => self.retained.sources_changed(&self.renderer),
-                () = wait_until(next_wake) => self.wake(),
+                Ok(()) = status.changed() => self.sources_changed(),
+                () = sleep_until(next_wake) => self.wake(),
             }
         }
         self.close().await;
@@ -140,11 +155,26 @@ impl Publisher {
         for change in self.renderer.store.take_changes() {
             match change {
                 Change::Outbox => self.outbox.more(),
-                Change::Device(device) => self.retained.mark([Name::Info(device), Name::Devices]),
+                Change::Device(device) => {
+                    let marked = self.retained.device_changed(&self.renderer, device);
+                    self.or_everything_later(marked);
+                }
                 Change::Queue(device) => {
                     let marked = self.retained.queue_changed(&self.renderer, device);
                     self.or_everything_later(marked);
                 }
+            }
+        }
+    }
+
+    fn sources_changed(&mut self) {
+        self.retained.sources_changed(&self.renderer);
+        for (source, status) in self.renderer.status.all() {
+            if self.renderer.outages.update(&source, &status, clock::now()) {
+                let noted = self.renderer.outages.save(&self.renderer.store, &source);
+                self.unless_failed(noted);
+                let marked = self.retained.judge_anew(&self.renderer, &source);
+                self.or_everything_later(marked);
             }
         }
     }
@@ -160,8 +190,13 @@ impl Publisher {
         }
     }
 
-    fn next_wake(&self) -> Option<Instant> {
-        [self.paused_until, self.everything_at].into_iter().flatten().min()
+    fn next_wake(&self) -> Instant {
+        let now = clock::now();
+        // At most once a second, and after a jump of the clock at the latest with the next health.
+        let due =
+            self.retained.next_due().map(|due| Instant::now() + due.since(now) + Duration::from_secs(1));
+        let times = [self.paused_until, self.everything_at, due, Some(self.health_at)];
+        times.into_iter().flatten().min().unwrap_or(self.health_at)
     }
 
     fn wake(&mut self) {
@@ -174,6 +209,11 @@ impl Publisher {
             self.everything_at = None;
             self.everything_again();
         }
+        if self.health_at <= now {
+            self.health_at = now + health::INTERVAL;
+            self.retained.mark([Name::Health]);
+        }
+        self.retained.pass(clock::now());
     }
 
     fn everything_again(&mut self) {
@@ -218,6 +258,7 @@ impl Publisher {
     }
 
     fn landed(&mut self, cargo: Cargo, topic: &str, verdict: Verdict) {
+        self.renderer.counts.messages += u64::from(verdict == Verdict::Taken);
         match (cargo, verdict) {
             (Cargo::Event(key), Verdict::Taken) => self.outbox.acknowledged(&key),
             (Cargo::Retained(stamp), Verdict::Taken) => {
@@ -320,11 +361,16 @@ impl Publisher {
     fn settle(&mut self) {
         let settled = self.outbox.settle(&self.renderer);
         let devices = self.unless_failed(settled).unwrap_or_default();
-        if !devices.is_empty() {
-            self.retained
-                .mark(devices.iter().flat_map(|device| [Name::State(*device), Name::Location(*device)]));
-            self.send();
+        if devices.is_empty() {
+            return;
         }
+        for device in devices {
+            match self.renderer.state_names(device) {
+                Ok(names) => self.retained.mark(names),
+                Err(error) => self.or_everything_later(Err(error)),
+            }
+        }
+        self.send();
     }
 
     /// The last word: what is acknowledged counts, then `offline`, then goodbye.
@@ -369,12 +415,5 @@ impl Publisher {
     fn bridge_state(&self, state: &BridgeState) -> Publish {
         let topic = self.renderer.topics.bridge("state");
         Publish { topic, payload: print(state), retain: true, properties: json_properties() }
-    }
-}
-
-async fn wait_until(time: Option<Instant>) {
-    match time {
-        Some(time) => sleep_until(time).await,
-        None => std::future::pending().await,
     }
 }

@@ -14,6 +14,8 @@ use super::document::{
     DownlinkSummary, FieldRow, LocationDocument, Place, QueueRow, Quota, ServiceEvent, SourceDocument,
     SourceRow, TypeRow, UplinkDocument, VERSION, print,
 };
+use super::health::{Counts, Health};
+use super::outage::Outages;
 use super::state::place_of;
 use crate::config::{Config, DiscoveryMode, DownlinkVia, Protocol, SourceKind};
 use crate::decode::{Decoded, Registry, Resolved};
@@ -34,6 +36,8 @@ const CONTRACT: u8 = 1;
 pub(super) enum Rendered {
     /// The broker is to keep this.
     Keep(Bytes),
+    /// The broker is to keep this, which is true until then.
+    Until(Bytes, Timestamp),
     /// The broker is to keep nothing there.
     Clear,
     /// There is nothing to say yet.
@@ -57,6 +61,10 @@ pub(super) struct Renderer {
     pub(super) registry: Arc<Registry>,
     pub(super) status: StatusBoard,
     pub(super) topics: Topics,
+    pub(super) outages: Outages,
+    pub(super) counts: Counts,
+    /// When this process began.
+    pub(super) begun: std::time::Instant,
 }
 
 impl Renderer {
@@ -68,7 +76,14 @@ impl Renderer {
                 Some(status) => Rendered::Keep(print(&SourceDocument::new(status))),
                 None => Rendered::Clear,
             }),
+            Name::Health => {
+                Ok(Rendered::Keep(print(&Health::look(&self.store, self.begun.elapsed(), self.counts, now))))
+            }
             Name::Devices => self.index(),
+            Name::GatewayDiscovery | Name::Discovery(_) | Name::Component(..) => self.discovery(name),
+            Name::Availability(device) => self.availability(*device, now),
+            Name::Attribute(device, field) => self.attribute(*device, field),
+            Name::Gone(_) => Ok(Rendered::Clear),
             Name::Info(device) => self.info(*device),
             Name::State(device) => self.state(*device),
             Name::Location(device) => {
@@ -168,6 +183,7 @@ impl Renderer {
         })
     }
 
+    /// A message that is of use for a week.
     fn event(&self, topic: &str, payload: Bytes, user: Vec<(&'static str, String)>) -> Publish {
         let properties = Properties { expiry: Some(EVENT_EXPIRY), user, ..json_properties() };
         Publish { topic: topic.to_owned(), payload, retain: false, properties }
@@ -289,9 +305,9 @@ impl Renderer {
         if mode == DownlinkVia::None && items.is_empty() {
             return Ok(Rendered::Clear);
         }
-        let expected = self.config.devices.get(&id).and_then(|settings| settings.expected_interval);
+        let expected = self.expected_interval(&self.profile(id)?);
         let next_opportunity = device.last_seen.zip(expected).map(|(seen, interval)| seen.plus(interval));
-        Ok(Rendered::Keep(print(&DownlinkSummary {
+        let summary = print(&DownlinkSummary {
             v: VERSION,
             device: id,
             mode: via(mode),
@@ -300,7 +316,14 @@ impl Renderer {
             next_opportunity: next_opportunity.filter(|time| *time > now),
             queue: items.iter().filter(|item| item.is_open()).map(QueueRow::from).collect(),
             last: items.iter().max_by_key(|item| item.updated).map(QueueRow::from),
-        })))
+        });
+        // The allowance is a new one every UTC day.
+        let midnight =
+            Timestamp::from_millis((now.as_seconds().div_euclid(86_400) + 1).saturating_mul(86_400_000));
+        Ok(match midnight {
+            Some(midnight) => Rendered::Until(summary, midnight),
+            None => Rendered::Keep(summary),
+        })
     }
 
     fn best_evidence(&self, id: DeviceId, mode: DownlinkVia) -> Result<Option<Evidence>, StoreError> {
@@ -315,7 +338,7 @@ impl Renderer {
         })
     }
 
-    fn downlink_via(&self, device: &Device) -> DownlinkVia {
+    pub(super) fn downlink_via(&self, device: &Device) -> DownlinkVia {
         let source = self.config.sources.iter().find(|source| source.name == device.source);
         source.map_or(DownlinkVia::None, |source| source.downlink)
     }

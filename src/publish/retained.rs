@@ -8,9 +8,10 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use bytes::Bytes;
 
 use super::render::{Rendered, Renderer, json_properties};
-use super::{Name, note};
-use crate::model::{DeviceId, Timestamp};
-use crate::mqtt::Publish;
+use super::{Name, health, note};
+use crate::config::DiscoveryMode;
+use crate::model::{DeviceId, SourceName, Timestamp};
+use crate::mqtt::{Properties, Publish};
 use crate::store::StoreError;
 
 /// The retained documents as the broker has them.
@@ -19,6 +20,8 @@ pub(super) struct Retained {
     stale: BTreeSet<Name>,
     /// What the broker keeps, by hash, since this process or the broker's session began.
     kept: BTreeMap<Name, u64>,
+    /// Until when documents are true that time makes false.
+    due: BTreeMap<Name, Timestamp>,
 }
 
 /// A retained document under way: what it is, the hash of what it says, and whether it clears its topic.
@@ -60,17 +63,34 @@ impl Retained {
         Ok(())
     }
 
-    /// How any source does changed.
+    /// A device's description changed.
+    pub(super) fn device_changed(&mut self, renderer: &Renderer, device: DeviceId) -> Result<(), StoreError> {
+        self.stale.extend([Name::Info(device), Name::Availability(device), Name::Devices]);
+        self.stale.extend(renderer.discovery_names(device, renderer.config.mqtt.discovery.mode)?);
+        Ok(())
+    }
+
+    /// How a source does changed.
     pub(super) fn sources_changed(&mut self, renderer: &Renderer) {
         self.stale.extend(renderer.status.all().into_keys().map(Name::Source));
     }
 
+    /// The devices of a source are to be judged anew.
+    pub(super) fn judge_anew(&mut self, renderer: &Renderer, source: &SourceName) -> Result<(), StoreError> {
+        let devices = renderer.store.devices()?.into_iter().filter(|device| device.source == *source);
+        self.stale.extend(devices.map(|device| Name::Availability(device.id)));
+        Ok(())
+    }
+
     /// What a new configuration or a new version may say differently.
     pub(super) fn descriptions(&mut self, renderer: &Renderer) -> Result<(), StoreError> {
-        self.stale.extend([Name::BridgeInfo, Name::Devices]);
+        self.stale.extend([Name::BridgeInfo, Name::Devices, Name::Health]);
+        if renderer.config.mqtt.discovery.mode == DiscoveryMode::Device {
+            self.stale.insert(Name::GatewayDiscovery);
+        }
         self.sources_changed(renderer);
         for device in renderer.store.devices()? {
-            self.stale.insert(Name::Info(device.id));
+            self.device_changed(renderer, device.id)?;
             self.queue_changed(renderer, device.id)?;
         }
         Ok(())
@@ -80,9 +100,24 @@ impl Retained {
     pub(super) fn everything(&mut self, renderer: &Renderer) -> Result<(), StoreError> {
         self.kept.clear();
         for device in renderer.store.devices()? {
-            self.stale.extend([Name::State(device.id), Name::Location(device.id)]);
+            self.stale.extend(renderer.state_names(device.id)?);
         }
         self.descriptions(renderer)
+    }
+
+    /// When the next document stops being true.
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        self.due.values().min().copied()
+    }
+
+    /// Time has passed: what it has made false is out of date.
+    pub(super) fn pass(&mut self, now: Timestamp) {
+        let past: Vec<Name> =
+            self.due.iter().filter(|(_, until)| **until < now).map(|(name, _)| name.clone()).collect();
+        for name in past {
+            self.due.remove(&name);
+            self.stale.insert(name);
+        }
     }
 
     /// The next document that says something else than what the broker keeps.
@@ -94,10 +129,15 @@ impl Retained {
         while let Some(name) = self.stale.first().cloned() {
             let rendered = renderer.retained(&name, now)?;
             self.stale.remove(&name);
-            let payload = match rendered {
-                Rendered::Keep(payload) => payload,
-                Rendered::Clear => Bytes::new(),
+            let (payload, until) = match rendered {
+                Rendered::Keep(payload) => (payload, None),
+                Rendered::Until(payload, until) => (payload, Some(until)),
+                Rendered::Clear => (Bytes::new(), None),
                 Rendered::Nothing => continue,
+            };
+            match until {
+                Some(until) => self.due.insert(name.clone(), until),
+                None => self.due.remove(&name),
             };
             let mut hasher = DefaultHasher::new();
             payload.hash(&mut hasher);
@@ -108,11 +148,15 @@ impl Retained {
             // From here on this is what the broker is about to keep; `again` takes it back.
             self.kept.insert(name.clone(), hash);
             let stamp = Stamp { name, hash, clears: payload.is_empty() };
-            let topic = stamp.name.topic(&renderer.topics);
-            return Ok(Some((
-                stamp,
-                Publish { topic, payload, retain: true, properties: json_properties() },
-            )));
+            let topic = stamp.name.topic(&renderer.topics, &renderer.config.gateway.id);
+            let properties = match stamp.name {
+                Name::Health => Properties { expiry: Some(health::INTERVAL * 3), ..json_properties() },
+                Name::Attribute(..) => {
+                    Properties { content_type: Some("text/plain"), ..Properties::default() }
+                }
+                _ => json_properties(),
+            };
+            return Ok(Some((stamp, Publish { topic, payload, retain: true, properties })));
         }
         Ok(None)
     }

@@ -1,0 +1,386 @@
+//! What Home Assistant is told of devices and of the gateway, so that entities appear by themselves. Pure.
+//!
+//! After Home Assistant's documentation of MQTT discovery; entity ids are suggested, unique ids never change.
+
+use crc::{CRC_16_IBM_3740, Crc};
+use serde_json::{Map, Value, json};
+
+use crate::decode::{FieldInfo, FieldKind};
+use crate::model::{DeviceId, SourceName};
+use crate::mqtt::topic::Topics;
+
+/// What every discovery message needs to know of the gateway.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Gateway<'a> {
+    pub(super) id: &'a str,
+    pub(super) topics: &'a Topics,
+}
+
+/// A device as Home Assistant is to know it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Described<'a> {
+    pub(super) id: DeviceId,
+    pub(super) name: &'a str,
+    pub(super) model: Option<&'a str>,
+    pub(super) fields: &'a [FieldInfo],
+    /// Whether a downlink can be pushed to it.
+    pub(super) takes_downlinks: bool,
+}
+
+/// An entity: its key within the device, its component (`sensor`, …) and its settings.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Entity {
+    pub(super) key: String,
+    pub(super) component: &'static str,
+    settings: Map<String, Value>,
+}
+
+impl Gateway<'_> {
+    /// The discovery message of a device with all of its entities.
+    pub(super) fn device(&self, device: &Described<'_>) -> Value {
+        self.message(self.device_block(device), &self.entities(device))
+    }
+
+    /// The discovery message of one entity, for hosts that know no device discovery.
+    pub(super) fn component(&self, device: &Described<'_>, entity: &Entity) -> Value {
+        let mut message = entity.settings.clone();
+        message.insert("dev".to_owned(), self.device_block(device));
+        message.insert("o".to_owned(), origin());
+        Value::Object(message)
+    }
+
+    /// The discovery message of the gateway itself.
+    pub(super) fn itself(&self, sources: &[SourceName]) -> Value {
+        let block = json!({
+            "ids": [self.node(None)],
+            "name": format!("sigfox2mqtt {}", self.id),
+            "mf": "sigfox2mqtt",
+            "mdl": "Gateway",
+            "sw": env!("CARGO_PKG_VERSION"),
+        });
+        self.message(block, &self.own_entities(sources))
+    }
+
+    /// The name under which a device, or the gateway, is known to Home Assistant.
+    pub(super) fn node(&self, device: Option<DeviceId>) -> String {
+        match device {
+            Some(device) => format!("sigfox2mqtt_{}_{device}", self.id),
+            None => format!("sigfox2mqtt_{}", self.id),
+        }
+    }
+
+    fn message(&self, device: Value, entities: &[Entity]) -> Value {
+        let components: Map<String, Value> = entities
+            .iter()
+            .map(|entity| {
+                let mut settings = Map::from_iter([("p".to_owned(), json!(entity.component))]);
+                settings.extend(entity.settings.clone());
+                (entity.key.clone(), Value::Object(settings))
+            })
+            .collect();
+        json!({ "dev": device, "o": origin(), "cmps": components })
+    }
+
+    fn device_block(&self, device: &Described<'_>) -> Value {
+        json!({
+            "ids": [self.node(Some(device.id))],
+            "name": device.name.chars().take(200).collect::<String>(),
+            "mf": "Sigfox",
+            "mdl": device.model,
+            "sn": device.id,
+            "via_device": self.node(None),
+        })
+    }
+
+    /// The entities of a device: its fields, then what every device has.
+    pub(super) fn entities(&self, device: &Described<'_>) -> Vec<Entity> {
+        let topic = |name: &str| self.topics.device(device.id, name);
+        let of_device = |key: &str, component: &'static str, name: &str, settings: Value| {
+            self.entity(Some(device.id), key, component, name, settings)
+        };
+        let mut entities: Vec<Entity> =
+            device.fields.iter().map(|field| self.field(device.id, field)).collect();
+        entities.push(of_device(
+            "last_seen",
+            "sensor",
+            "Last seen",
+            json!({
+                "state_topic": topic("availability"),
+                "value_template": "{{ value_json.last_seen }}",
+                "device_class": "timestamp",
+                "entity_category": "diagnostic",
+            }),
+        ));
+        entities.push(of_device(
+            "link_quality",
+            "sensor",
+            "Link quality",
+            json!({
+                "state_topic": topic("state"),
+                "value_template": "{{ value_json.lqi }}",
+                "device_class": "enum",
+                "options": ["limit", "average", "good", "excellent"],
+                "entity_category": "diagnostic",
+            }),
+        ));
+        entities.push(of_device(
+            "rssi",
+            "sensor",
+            "RSSI",
+            json!({
+                "state_topic": topic("state"),
+                "value_template": "{{ value_json.rssi }}",
+                "device_class": "signal_strength",
+                "state_class": "measurement",
+                "unit_of_measurement": "dBm",
+                "entity_category": "diagnostic",
+            }),
+        ));
+        entities.push(of_device(
+            "location",
+            "device_tracker",
+            "Location",
+            json!({
+                "json_attributes_topic": topic("location"),
+                "source_type": "gps",
+            }),
+        ));
+        if device.takes_downlinks {
+            entities.push(of_device(
+                "downlink",
+                "sensor",
+                "Downlink",
+                json!({
+                    "state_topic": topic("downlink"),
+                    "value_template": "{{ value_json.last.state if value_json.last else 'none' }}",
+                    "icon": "mdi:download-network",
+                    "entity_category": "diagnostic",
+                }),
+            ));
+            entities.push(of_device(
+                "downlink_push",
+                "text",
+                "Send downlink",
+                json!({
+                    "command_topic": topic("downlink/push"),
+                    "command_template": r#"{"data":"{{ value }}"}"#,
+                    "min": 16,
+                    "max": 16,
+                    "pattern": "^[0-9a-fA-F]{16}$",
+                    "enabled_by_default": false,
+                }),
+            ));
+        }
+        entities
+    }
+
+    fn field(&self, device: DeviceId, field: &FieldInfo) -> Entity {
+        let settings = &field.settings;
+        // As a literal of the template language, whatever the key holds.
+        let key = json!(field.key).to_string();
+        let value = match field.kind {
+            // Longer states are refused by Home Assistant.
+            FieldKind::Text => format!("{{{{ (value_json.fields.get({key}) | string)[:255] }}}}"),
+            FieldKind::Number | FieldKind::Bool => format!("{{{{ value_json.fields.get({key}) }}}}"),
+        };
+        let mut said = json!({ "state_topic": self.topics.device(device, "state"), "value_template": value });
+        if let Some(said) = said.as_object_mut() {
+            let texts = [
+                ("device_class", &settings.device_class),
+                ("icon", &settings.icon),
+                ("entity_category", &settings.entity_category),
+            ];
+            said.extend(
+                texts.into_iter().filter_map(|(key, text)| Some((key.to_owned(), json!(text.as_ref()?)))),
+            );
+            match field.kind {
+                FieldKind::Bool => said.extend([
+                    ("payload_on".to_owned(), json!("True")),
+                    ("payload_off".to_owned(), json!("False")),
+                ]),
+                FieldKind::Number => {
+                    let numbers = [
+                        ("unit_of_measurement", settings.unit.as_ref().map(|unit| json!(unit))),
+                        ("state_class", settings.state_class.as_ref().map(|class| json!(class))),
+                        ("suggested_display_precision", settings.precision.map(|digits| json!(digits))),
+                    ];
+                    said.extend(
+                        numbers.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))),
+                    );
+                }
+                FieldKind::Text => {}
+            }
+        }
+        let component = if field.kind == FieldKind::Bool { "binary_sensor" } else { "sensor" };
+        let name = settings.name.clone().unwrap_or_else(|| readable(&field.key));
+        self.entity(Some(device), &format!("field_{}", slug(&field.key)), component, &name, said)
+    }
+
+    fn own_entities(&self, sources: &[SourceName]) -> Vec<Entity> {
+        let own =
+            |key: &str, component, name: &str, settings| self.entity(None, key, component, name, settings);
+        let mut entities = vec![
+            own(
+                "connectivity",
+                "binary_sensor",
+                "Connection",
+                json!({
+                    "state_topic": self.topics.bridge("state"),
+                    "value_template": "{{ value_json.state }}",
+                    "payload_on": "online",
+                    "payload_off": "offline",
+                    "device_class": "connectivity",
+                    "entity_category": "diagnostic",
+                }),
+            ),
+            own(
+                "outbox",
+                "sensor",
+                "Outbox",
+                json!({
+                    "state_topic": self.topics.bridge("health"),
+                    "value_template": "{{ value_json.outbox.depth }}",
+                    "state_class": "measurement",
+                    "entity_category": "diagnostic",
+                }),
+            ),
+            own(
+                "sync",
+                "button",
+                "Sync now",
+                json!({
+                    "command_topic": self.topics.bridge("request/sync"),
+                    "payload_press": "{}",
+                }),
+            ),
+        ];
+        entities.extend(sources.iter().map(|source| {
+            own(
+                &format!("source_{}", slug(source.as_str())),
+                "binary_sensor",
+                &format!("Source {source}"),
+                json!({
+                    "state_topic": self.topics.source(source),
+                    "value_template": "{{ 'OFF' if value_json.state in ['ok', 'starting'] else 'ON' }}",
+                    "device_class": "problem",
+                    "entity_category": "diagnostic",
+                }),
+            )
+        }));
+        entities
+    }
+
+    fn entity(
+        &self,
+        device: Option<DeviceId>,
+        key: &str,
+        component: &'static str,
+        name: &str,
+        settings: Value,
+    ) -> Entity {
+        let unique = format!("{}_{key}", self.node(device));
+        let online = |topic: String| json!({ "topic": topic, "value_template": "{{ value_json.state }}" });
+        let mut all = Map::from_iter([
+            ("name".to_owned(), json!(name)),
+            ("unique_id".to_owned(), json!(unique)),
+            ("default_entity_id".to_owned(), json!(format!("{component}.{}", plain(&unique)))),
+            ("qos".to_owned(), json!(1)),
+        ]);
+        if key != "connectivity" {
+            let mut topics = vec![online(self.topics.bridge("state"))];
+            topics.extend(device.map(|device| online(self.topics.device(device, "availability"))));
+            all.insert("availability".to_owned(), json!(topics));
+            all.insert("availability_mode".to_owned(), json!("all"));
+        }
+        if let Value::Object(settings) = settings {
+            all.extend(settings);
+        }
+        Entity { key: key.to_owned(), component, settings: all }
+    }
+}
+
+fn origin() -> Value {
+    json!({ "name": "sigfox2mqtt", "sw": env!("CARGO_PKG_VERSION") })
+}
+
+/// A key as a topic and an entity id may spell it; one that had to be changed ends in its CRC, so that two keys
+/// stay two.
+fn slug(key: &str) -> String {
+    let plain = plain(key);
+    if plain == key {
+        plain
+    } else {
+        let crc = Crc::<u16>::new(&CRC_16_IBM_3740).checksum(key.as_bytes());
+        format!("{plain}_{crc:04x}")
+    }
+}
+
+fn plain(text: &str) -> String {
+    let spelled = |character: char| match character.to_ascii_lowercase() {
+        lower @ ('a'..='z' | '0'..='9' | '_') => lower,
+        _ => '_',
+    };
+    text.chars().take(80).map(spelled).collect()
+}
+
+/// `battery_voltage` as a person writes it.
+fn readable(key: &str) -> String {
+    let words = key.replace('_', " ");
+    let mut characters = words.chars();
+    match characters.next() {
+        Some(first) => first.to_uppercase().chain(characters).take(100).collect(),
+        None => words,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::FieldSettings;
+
+    fn described(fields: &[FieldInfo]) -> Described<'_> {
+        let id = "1A2B3C".parse().unwrap();
+        Described { id, name: "Tank 3", model: Some("Level"), fields, takes_downlinks: true }
+    }
+
+    fn field(key: &str, kind: FieldKind) -> FieldInfo {
+        let settings = FieldSettings {
+            unit: Some("m".to_owned()),
+            device_class: Some("distance".to_owned()),
+            precision: Some(2),
+            ..FieldSettings::default()
+        };
+        FieldInfo { key: key.to_owned(), kind, settings }
+    }
+
+    #[test]
+    fn a_device_is_described_with_all_of_its_entities() {
+        let topics = Topics::new("sigfox2mqtt", "homeassistant");
+        let gateway = Gateway { id: "gw1", topics: &topics };
+        let fields = [field("level", FieldKind::Number), field("alarm on/off", FieldKind::Bool)];
+        insta::assert_json_snapshot!(gateway.device(&described(&fields)));
+    }
+
+    #[test]
+    fn the_gateway_is_a_device_of_its_own() {
+        let topics = Topics::new("sigfox2mqtt", "homeassistant");
+        let gateway = Gateway { id: "gw1", topics: &topics };
+        insta::assert_json_snapshot!(gateway.itself(&["factory".parse().unwrap()]));
+    }
+
+    #[test]
+    fn unique_ids_do_not_depend_on_names_and_are_unique() {
+        let topics = Topics::new("b", "ha");
+        let gateway = Gateway { id: "gw1", topics: &topics };
+        let fields: Vec<_> = ["a b", "a.b", "a_b", "a", "A", "é", "rssi", "location"]
+            .map(|key| field(key, FieldKind::Number))
+            .into();
+        let unique = |device: &Described<'_>| -> Vec<String> {
+            let entities = gateway.entities(device);
+            entities.iter().map(|entity| entity.settings["unique_id"].as_str().unwrap().to_owned()).collect()
+        };
+        let ids = unique(&described(&fields));
+        assert_eq!(ids, unique(&Described { name: "Another", model: None, ..described(&fields) }));
+        assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), ids.len(), "{ids:?}");
+    }
+}
