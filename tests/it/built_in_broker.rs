@@ -14,7 +14,8 @@ use crate::support::subscriber::Subscriber;
 
 const T0: i64 = 1_789_000_000;
 
-#[tokio::test]
+// The broker runs in this runtime, and a subscriber blocks its thread when it leaves.
+#[tokio::test(flavor = "multi_thread")]
 async fn both_versions_of_the_protocol_are_spoken_on_one_address_and_strangers_stay_out() {
     let broker = Broker::start("127.0.0.1:0".parse().unwrap(), Some(("gw", "secret"))).await.unwrap();
     let address = broker.address();
@@ -41,7 +42,7 @@ async fn both_versions_of_the_protocol_are_spoken_on_one_address_and_strangers_s
     tasks.join_next().await.unwrap().unwrap().unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn five_thousand_retained_documents_reach_a_new_subscriber() {
     let broker = Broker::start("127.0.0.1:0".parse().unwrap(), None).await.unwrap();
     let address = broker.address();
