@@ -13,7 +13,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::document::{BridgeState, print};
 use super::flight::{Cargo, Flights};
-use super::health::Counts;
 use super::outage::Outages;
 use super::outbox::{Outbox, Refusal};
 use super::render::{Renderer, json_properties};
@@ -88,16 +87,7 @@ impl Publisher {
     pub fn new(parts: Parts) -> Self {
         let Parts { config, store, registry, status, topics, link, progress, replies } = parts;
         Self {
-            renderer: Renderer {
-                config,
-                store,
-                registry,
-                status,
-                topics,
-                outages: Outages::default(),
-                counts: Counts::default(),
-                begun: std::time::Instant::now(),
-            },
+            renderer: Renderer::new(config, store, registry, status, topics),
             link,
             progress,
             orders: replies,

@@ -68,6 +68,18 @@ pub(super) struct Renderer {
 }
 
 impl Renderer {
+    /// What documents are made of, before anything is counted.
+    pub(super) fn new(
+        config: Arc<Config>,
+        store: Store,
+        registry: Arc<Registry>,
+        status: StatusBoard,
+        topics: Topics,
+    ) -> Self {
+        let (outages, counts) = (Outages::default(), Counts::default());
+        Self { config, store, registry, status, topics, outages, counts, begun: std::time::Instant::now() }
+    }
+
     /// The message of a retained document, as it is now.
     pub(super) fn retained(&self, name: &Name, now: Timestamp) -> Result<Rendered, StoreError> {
         match name {

@@ -30,13 +30,13 @@ impl View {
         status: StatusBoard,
         topics: Topics,
     ) -> Self {
-        Self { renderer: Renderer { config, store, registry, status, topics } }
+        Self { renderer: Renderer::new(config, store, registry, status, topics) }
     }
 
     /// A retained document; none where there is nothing to say.
     pub fn retained(&self, name: &Name, now: Timestamp) -> Result<Option<Value>, StoreError> {
         Ok(match self.renderer.retained(name, now)? {
-            Rendered::Keep(document) => serde_json::from_slice(&document).ok(),
+            Rendered::Keep(document) | Rendered::Until(document, _) => serde_json::from_slice(&document).ok(),
             Rendered::Clear | Rendered::Nothing => None,
         })
     }
