@@ -122,11 +122,14 @@ impl Room {
 
     fn undelivered_uplink(&self, row: &Undelivered, received: Timestamp) -> Option<Uplink> {
         let device: DeviceId = row.device.filter(|device| self.config.filter.takes_device(*device))?;
+        // Callbacks of services carry no message.
+        let payload =
+            row.payload.clone().filter(|payload| row.seq.is_some() || !payload.as_bytes().is_empty())?;
         Some(Uplink {
             device,
             time: row.time,
             seq: row.seq,
-            payload: row.payload.clone()?,
+            payload,
             source: self.name().clone(),
             received,
             replay: received.since(row.time) > self.config.overlap,

@@ -44,6 +44,10 @@ pub(crate) struct World {
     pub(crate) messages: BTreeMap<String, Vec<Value>>,
     /// Positions of each device.
     pub(crate) locations: BTreeMap<String, Vec<Value>>,
+    /// Reports of v1 by kind, `error` or `warn`.
+    pub(crate) reports: BTreeMap<String, Vec<Value>>,
+    /// Callbacks that did not arrive.
+    pub(crate) undelivered: Vec<Value>,
     /// Parts of a path, and how the next requests to it fail.
     pub(crate) faults: Vec<(&'static str, Fault)>,
     /// Paths with queries, as they were asked for.
@@ -76,6 +80,11 @@ impl MockCloud {
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}/v2", self.address)
+    }
+
+    /// The same world as the API v1 tells it, if its rows are written so.
+    pub(crate) fn v1_url(&self) -> String {
+        format!("http://{}/api", self.address)
     }
 
     pub(crate) fn change(&self, change: impl FnOnce(&mut World)) {
@@ -166,19 +175,29 @@ fn fail(fault: &Fault, page: Option<Value>, path: &str, address: SocketAddr) -> 
 
 fn page(world: &World, path: &str, query: &HashMap<String, String>, address: SocketAddr) -> Option<Value> {
     let number = |key: &str| query.get(key).and_then(|text| text.parse::<i64>().ok());
-    let parts: Vec<&str> = path.trim_start_matches("/v2/").split('/').collect();
+    let parts: Vec<&str> = path.trim_start_matches("/v2/").trim_start_matches("/api/").split('/').collect();
     let limit = usize::try_from(number("limit").unwrap_or(100)).unwrap().min(100);
     let timed: Vec<&Value> = match parts.as_slice() {
-        ["device-types", id, "messages"] => world.messages.get(*id).into_iter().flatten().collect(),
+        ["device-types" | "devicetypes", id, "messages"] => {
+            world.messages.get(*id).into_iter().flatten().collect()
+        }
         ["devices", id, "locations"] => world.locations.get(*id)?.iter().collect(),
         ["devices", id, "messages"] => {
             world.messages.values().flatten().filter(|row| row["device"]["id"] == **id).collect()
         }
-        ["device-types"] => return Some(listed(world.types.iter(), query, limit, path, address)),
+        ["devicetypes", _, "status", kind] => world.reports.get(*kind).into_iter().flatten().collect(),
+        ["device-types", _, "callbacks-not-delivered"] => world.undelivered.iter().collect(),
+        ["device-types" | "devicetypes"] => {
+            return Some(listed(world.types.iter(), query, limit, path, address));
+        }
         ["devices"] => {
             let wanted = query.get("deviceTypeId");
             let of_type = |device: &&Value| wanted.is_none_or(|id| device["deviceType"]["id"] == **id);
             return Some(listed(world.devices.iter().filter(of_type), query, limit, path, address));
+        }
+        ["devicetypes", id, "devices"] => {
+            let of_type = world.devices.iter().filter(|device| device["type"] == **id);
+            return Some(listed(of_type, query, limit, path, address));
         }
         _ => return None,
     };

@@ -4,134 +4,28 @@
 
 use std::time::Duration;
 
-use secrecy::SecretString;
 use serde_json::json;
-use sigfox2mqtt::config::{self, DownlinkVia, Filter, Schedule, SigfoxApi, SourceKind};
-use sigfox2mqtt::ingest::{Nudge, Source, SourceState, SourceStatus, StatusBoard};
-use sigfox2mqtt::model::{Event, SourceName, Timestamp};
-use sigfox2mqtt::store::{Options, Store, UplinkQuery};
-use tempfile::TempDir;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use sigfox2mqtt::config::{self, Filter, Schedule, SigfoxApi};
+use sigfox2mqtt::ingest::{Scope, SourceState};
+use sigfox2mqtt::model::Timestamp;
+use sigfox2mqtt::store::UplinkQuery;
 
 use crate::cloud_mock::{Fault, MockCloud, World, message};
+use crate::ingest_rig::{self, Rig, name, now_ms, sigfox};
 use crate::support::eventually;
 
 const TYPE: &str = "5f0000000000000000000001";
 const OTHER_TYPE: &str = "5f0000000000000000000002";
 
-/// A source that polls twenty times a second into a store of its own.
-struct Rig {
-    cloud: MockCloud,
-    store: Store,
-    board: StatusBoard,
-    nudge: Nudge,
-    stop: CancellationToken,
-    task: JoinHandle<anyhow::Result<()>>,
-    _folder: TempDir,
+async fn start(world: World) -> Rig<MockCloud> {
+    start_with(world, |_| {}).await
 }
 
-impl Drop for Rig {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl Rig {
-    async fn start(world: World) -> Self {
-        Self::start_with(world, |_| {}).await
-    }
-
-    async fn start_with(world: World, change: impl FnOnce(&mut config::Source)) -> Self {
-        let cloud = MockCloud::start(world).await;
-        let folder = tempfile::tempdir().unwrap();
-        let options =
-            Options { dir: folder.path().to_owned(), cache: 8 << 20, flush: Duration::from_secs(5) };
-        let (store, _syncer) = Store::open(options).unwrap();
-        let board = StatusBoard::new([name()]);
-        let mut config = config(&cloud);
-        change(&mut config);
-        let source = Source::new(config, store.clone(), board.clone()).unwrap();
-        let (nudge, stop) = (source.nudge(), CancellationToken::new());
-        #[expect(clippy::disallowed_methods, reason = "the rig owns and ends it")]
-        let task = tokio::spawn(source.run(stop.clone()));
-        Self { cloud, store, board, nudge, stop, task, _folder: folder }
-    }
-
-    fn status(&self) -> SourceStatus {
-        self.board.all().remove(&name()).unwrap()
-    }
-
-    fn sequence_numbers(&self) -> Vec<u16> {
-        let uplinks = self.store.uplinks(&UplinkQuery::default()).unwrap();
-        uplinks.iter().map(|uplink| uplink.seq.unwrap()).collect()
-    }
-
-    /// The outbox, uplinks as their sequence numbers and everything else by its kind.
-    fn outbox(&self) -> Vec<String> {
-        let entries = self.store.outbox_head(&std::collections::BTreeSet::new(), 10_000).unwrap();
-        let printed = entries.into_iter().map(|entry| match entry.event {
-            Event::Uplink(uplink) => format!("uplink {}", uplink.seq.unwrap()),
-            Event::Location { uplink, .. } => format!("location {}", uplink.is_some()),
-            Event::Bridge { kind, .. } => kind,
-            other => format!("{other:?}"),
-        });
-        printed.collect()
-    }
-
-    async fn has(&self, count: usize) {
-        // What else waits in the outbox (new devices, states) comes before the uplinks or is little.
-        let count = u64::try_from(count).unwrap();
-        eventually("uplinks in the store", || {
-            self.store.outbox_depth().unwrap().0 > count && self.sequence_numbers().len() as u64 >= count
-        })
-        .await;
-    }
-
-    async fn is(&self, state: SourceState) {
-        eventually("a state of the source", || self.status().state == state).await;
-    }
-
-    async fn end(mut self) {
-        self.stop.cancel();
-        (&mut self.task).await.unwrap().unwrap();
-    }
-}
-
-fn name() -> SourceName {
-    "factory".parse().unwrap()
-}
-
-fn config(cloud: &MockCloud) -> config::Source {
-    let (poll, daily) =
-        (Schedule::Every(Duration::from_millis(50)), Schedule::Every(Duration::from_secs(86_400)));
-    config::Source {
-        name: name(),
-        kind: SourceKind::Sigfox {
-            api: SigfoxApi::V2,
-            login: "login".to_owned(),
-            password: SecretString::from("secret"),
-        },
-        url: cloud.url().parse().unwrap(),
-        insecure: false,
-        ca_file: None,
-        poll,
-        locations: daily.clone(),
-        inventory: daily.clone(),
-        resync: daily,
-        backfill: Duration::from_secs(3 * 86_400),
-        overlap: Duration::from_secs(900),
-        filter: Filter { device_types: vec!["*".to_owned()], ..Filter::default() },
-        rate: (10_000, Duration::from_secs(1)),
-        downlink: DownlinkVia::None,
-        direct_group: false,
-        callback_token: None,
-        callback_batch: None,
-    }
-}
-
-fn now_ms() -> i64 {
-    sigfox2mqtt::clock::now().as_millis()
+async fn start_with(world: World, change: impl FnOnce(&mut config::Source)) -> Rig<MockCloud> {
+    let cloud = MockCloud::start(world).await;
+    let mut config = ingest_rig::config(&cloud.url(), sigfox(SigfoxApi::V2));
+    change(&mut config);
+    Rig::start(cloud, config)
 }
 
 /// One device type with three devices and so many messages, a second apart, the newest a minute old.
@@ -150,7 +44,7 @@ fn world(count: u16) -> World {
     }
 }
 
-fn add(rig: &Rig, device: &str, seq: u16) {
+fn add(rig: &Rig<MockCloud>, device: &str, seq: u16) {
     rig.cloud.change(|world| {
         world.messages.get_mut(TYPE).unwrap().push(message(device, now_ms(), seq, "0102"));
     });
@@ -158,7 +52,7 @@ fn add(rig: &Rig, device: &str, seq: u16) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_pages_arrive_once_each_oldest_first_and_then_what_is_new() {
-    let rig = Rig::start(world(250)).await;
+    let rig = start(world(250)).await;
     rig.has(250).await;
     let uplinks: Vec<String> = rig.outbox().into_iter().filter(|event| event.starts_with("uplink")).collect();
     assert_eq!(uplinks, (0..250).map(|n| format!("uplink {n}")).collect::<Vec<_>>());
@@ -175,7 +69,7 @@ async fn three_pages_arrive_once_each_oldest_first_and_then_what_is_new() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_poll_with_nothing_new_is_one_request_a_device_type() {
-    let rig = Rig::start(world(3)).await;
+    let rig = start(world(3)).await;
     rig.has(3).await;
     let before = rig.cloud.count("");
     let polls = rig.cloud.count("/messages");
@@ -189,7 +83,7 @@ async fn history_is_a_replay_and_a_fresh_message_is_not() {
     let mut world = world(1);
     let old = message("1A2B", now_ms() - 7_200_000, 7, "00");
     world.messages.get_mut(TYPE).unwrap().push(old);
-    let rig = Rig::start(world).await;
+    let rig = start(world).await;
     rig.has(2).await;
     let uplinks = rig.store.uplinks(&UplinkQuery::default()).unwrap();
     let replays: Vec<_> = uplinks.iter().map(|uplink| (uplink.seq, uplink.replay)).collect();
@@ -208,7 +102,7 @@ async fn faults_cost_a_poll_each_and_nothing_is_lost() {
     ] {
         let mut world = world(3);
         world.faults = vec![("/messages", fault.clone())];
-        let rig = Rig::start(world).await;
+        let rig = start(world).await;
         rig.is(state).await;
         assert!(rig.status().error.is_some(), "{fault:?}");
         rig.has(3).await;
@@ -225,7 +119,7 @@ async fn faults_cost_a_poll_each_and_nothing_is_lost() {
 async fn a_fault_in_the_middle_of_a_sweep_is_waited_out_and_the_sweep_goes_on() {
     let mut world = world(250);
     world.faults = vec![("/device-types", Fault::Status(503))];
-    let rig = Rig::start(world).await;
+    let rig = start(world).await;
     rig.has(250).await;
     rig.cloud.change(|world| {
         let more = (0..250).map(|n| message("1A2B", now_ms() - i64::from(n), 1000 + n, "00"));
@@ -240,7 +134,7 @@ async fn a_fault_in_the_middle_of_a_sweep_is_waited_out_and_the_sweep_goes_on() 
 async fn a_loop_of_pages_brings_its_messages_and_leaves_the_cursor_where_it_was() {
     let mut world = world(50);
     world.faults = vec![("/messages", Fault::Loop); 100_000];
-    let rig = Rig::start(world).await;
+    let rig = start(world).await;
     rig.has(50).await;
     rig.is(SourceState::Degraded).await;
     assert!(rig.status().error.is_some_and(|error| error.contains("circle")));
@@ -255,7 +149,7 @@ async fn one_bad_row_is_reported_once_and_the_good_ones_arrive() {
     let mut world = world(3);
     let bad = json!({ "device": { "id": "1A2B" }, "time": now_ms() - 1000, "data": "hello" });
     world.messages.get_mut(TYPE).unwrap().push(bad);
-    let rig = Rig::start(world).await;
+    let rig = start(world).await;
     rig.has(3).await;
     rig.is(SourceState::Degraded).await;
     assert!(rig.status().error.is_some_and(|error| error.contains("`hello` is not hexadecimal")));
@@ -269,7 +163,7 @@ async fn a_device_type_that_may_not_be_read_costs_only_itself() {
     let mut world = world(3);
     world.types.insert(0, json!({ "id": OTHER_TYPE, "name": "secret" }));
     world.faults = vec![(concat!("/device-types/", "5f0000000000000000000002"), Fault::Status(403)); 1000];
-    let rig = Rig::start(world).await;
+    let rig = start(world).await;
     rig.has(3).await;
     rig.is(SourceState::Degraded).await;
     assert!(rig.status().error.is_some_and(|error| error.contains(OTHER_TYPE)));
@@ -282,28 +176,28 @@ async fn a_device_type_that_may_not_be_read_costs_only_itself() {
 async fn wrong_credentials_are_told_and_a_nudge_tries_again_at_once() {
     let mut world = world(3);
     world.faults = vec![("/messages", Fault::Status(401))];
-    let rig = Rig::start(world).await;
+    let rig = start(world).await;
     rig.is(SourceState::AuthFailed).await;
     assert!(rig.status().error.is_some_and(|error| error.contains("login and password")));
-    rig.nudge.poll_now(sigfox2mqtt::ingest::Scope::default());
+    rig.nudge.poll_now(Scope::default());
     rig.has(3).await;
     rig.is(SourceState::Ok).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_nudge_from_a_time_reads_again_from_there() {
-    let rig = Rig::start_with(world(3), |config| config.backfill = Duration::from_secs(600)).await;
+    let rig = start_with(world(3), |config| config.backfill = Duration::from_secs(600)).await;
     rig.has(3).await;
     let old = now_ms() - 86_400_000;
     rig.cloud.change(|world| world.messages.get_mut(TYPE).unwrap().push(message("1A2B", old, 99, "00")));
     let from = Timestamp::from_millis(old - 1000);
-    rig.nudge.poll_now(sigfox2mqtt::ingest::Scope { device: None, from });
+    rig.nudge.poll_now(Scope { device: None, from });
     rig.has(4).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_device_is_known_with_its_type_before_its_first_message_is() {
-    let rig = Rig::start(world(3)).await;
+    let rig = start(world(3)).await;
     rig.has(3).await;
     add(&rig, "BEEF", 500);
     rig.has(4).await;
@@ -315,7 +209,7 @@ async fn a_new_device_is_known_with_its_type_before_its_first_message_is() {
 async fn devices_and_types_that_are_not_wanted_are_left_out() {
     let mut world = world(3);
     world.types.push(json!({ "id": OTHER_TYPE, "name": "other" }));
-    let rig = Rig::start_with(world, |config| {
+    let rig = start_with(world, |config| {
         config.filter = Filter {
             device_types: vec!["tank".to_owned()],
             devices: vec![],
@@ -333,7 +227,7 @@ async fn devices_and_types_that_are_not_wanted_are_left_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_location_that_comes_late_is_told_once_and_the_message_not_again() {
-    let rig = Rig::start_with(world(1), |config| {
+    let rig = start_with(world(1), |config| {
         config.locations = Schedule::Every(Duration::from_millis(50));
     })
     .await;
@@ -360,12 +254,12 @@ async fn a_location_that_comes_late_is_told_once_and_the_message_not_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backfill_larger_than_memory_comes_in_pieces_oldest_first() {
     let count = 12_500_u32;
-    let start = now_ms() - 60_000 - i64::from(count) * 1000;
+    let first = now_ms() - 60_000 - i64::from(count) * 1000;
     let mut world = world(0);
     let messages = (0..count)
-        .map(|n| message("1A2B", start + i64::from(n) * 1000, u16::try_from(n % 4096).unwrap(), "00"));
+        .map(|n| message("1A2B", first + i64::from(n) * 1000, u16::try_from(n % 4096).unwrap(), "00"));
     world.messages.insert(TYPE.to_owned(), messages.collect());
-    let rig = Rig::start(world).await;
+    let rig = start(world).await;
     rig.has(usize::try_from(count).unwrap()).await;
     let uplinks = rig.store.uplinks(&UplinkQuery::default()).unwrap();
     assert!(uplinks.windows(2).all(|pair| pair[0].time < pair[1].time));

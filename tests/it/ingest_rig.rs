@@ -1,0 +1,143 @@
+//! A source that polls twenty times a second into a store of its own.
+#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use sigfox2mqtt::config::{self, DownlinkVia, Filter, Schedule, SigfoxApi, SourceKind};
+use sigfox2mqtt::ingest::{Nudge, Source, SourceState, SourceStatus, StatusBoard};
+use sigfox2mqtt::model::{Event, SourceName};
+use sigfox2mqtt::store::{Options, Store, UplinkQuery};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::eventually;
+
+/// A running source with the cloud that it polls; it ends with its test.
+pub(crate) struct Rig<C> {
+    pub(crate) cloud: C,
+    pub(crate) store: Store,
+    pub(crate) board: StatusBoard,
+    pub(crate) nudge: Nudge,
+    stop: CancellationToken,
+    task: JoinHandle<anyhow::Result<()>>,
+    folder: Option<TempDir>,
+}
+
+impl<C> Drop for Rig<C> {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl<C> Rig<C> {
+    pub(crate) fn start(cloud: C, config: config::Source) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let options =
+            Options { dir: folder.path().to_owned(), cache: 8 << 20, flush: Duration::from_secs(5) };
+        let (store, _syncer) = Store::open(options).unwrap();
+        Self::with_store(cloud, config, store, folder)
+    }
+
+    fn with_store(cloud: C, config: config::Source, store: Store, folder: TempDir) -> Self {
+        let board = StatusBoard::new([name()]);
+        let source = Source::new(config, store.clone(), board.clone()).unwrap();
+        let (nudge, stop) = (source.nudge(), CancellationToken::new());
+        #[expect(clippy::disallowed_methods, reason = "the rig owns and ends it")]
+        let task = tokio::spawn(source.run(stop.clone()));
+        Self { cloud, store, board, nudge, stop, task, folder: Some(folder) }
+    }
+
+    pub(crate) fn status(&self) -> SourceStatus {
+        self.board.all().remove(&name()).unwrap()
+    }
+
+    pub(crate) fn sequence_numbers(&self) -> Vec<u16> {
+        let uplinks = self.store.uplinks(&UplinkQuery::default()).unwrap();
+        uplinks.iter().map(|uplink| uplink.seq.unwrap()).collect()
+    }
+
+    /// The outbox, uplinks as their sequence numbers and everything else by its kind.
+    pub(crate) fn outbox(&self) -> Vec<String> {
+        let entries = self.store.outbox_head(&BTreeSet::new(), 10_000).unwrap();
+        let printed = entries.into_iter().map(|entry| match entry.event {
+            Event::Uplink(uplink) => format!("uplink {}", uplink.seq.unwrap()),
+            Event::Location { uplink, .. } => format!("location {}", uplink.is_some()),
+            Event::Bridge { kind, .. } => kind,
+            Event::Service { kind, detail, .. } => format!("{kind} {detail}"),
+            other => format!("{other:?}"),
+        });
+        printed.collect()
+    }
+
+    pub(crate) fn told(&self, what: &str) -> usize {
+        self.outbox().iter().filter(|event| event.starts_with(what)).count()
+    }
+
+    /// Waits for so many uplinks.
+    pub(crate) async fn has(&self, count: usize) {
+        // What else waits in the outbox (new devices, states) comes before the uplinks or is little.
+        let depth = u64::try_from(count).unwrap();
+        eventually("uplinks in the store", || {
+            self.store.outbox_depth().unwrap().0 > depth && self.sequence_numbers().len() >= count
+        })
+        .await;
+    }
+
+    pub(crate) async fn is(&self, state: SourceState) {
+        eventually("a state of the source", || self.status().state == state).await;
+    }
+
+    /// Ends the source in order, and starts another with the same store.
+    pub(crate) async fn restart(mut self, config: config::Source) -> Self
+    where
+        C: Clone,
+    {
+        self.stop.cancel();
+        (&mut self.task).await.unwrap().unwrap();
+        let folder = self.folder.take().unwrap();
+        Self::with_store(self.cloud.clone(), config, self.store.clone(), folder)
+    }
+
+    pub(crate) async fn end(mut self) {
+        self.stop.cancel();
+        (&mut self.task).await.unwrap().unwrap();
+    }
+}
+
+pub(crate) fn name() -> SourceName {
+    "factory".parse().unwrap()
+}
+
+pub(crate) fn sigfox(api: SigfoxApi) -> SourceKind {
+    SourceKind::Sigfox { api, login: "login".to_owned(), password: SecretString::from("secret") }
+}
+
+pub(crate) fn config(url: &str, kind: SourceKind) -> config::Source {
+    let daily = Schedule::Every(Duration::from_secs(86_400));
+    config::Source {
+        name: name(),
+        kind,
+        url: url.parse().unwrap(),
+        insecure: false,
+        ca_file: None,
+        poll: Schedule::Every(Duration::from_millis(50)),
+        locations: daily.clone(),
+        inventory: daily.clone(),
+        resync: daily,
+        backfill: Duration::from_secs(3 * 86_400),
+        overlap: Duration::from_secs(900),
+        filter: Filter { device_types: vec!["*".to_owned()], ..Filter::default() },
+        rate: (10_000, Duration::from_secs(1)),
+        downlink: DownlinkVia::None,
+        direct_group: false,
+        callback_token: None,
+        callback_batch: None,
+    }
+}
+
+pub(crate) fn now_ms() -> i64 {
+    sigfox2mqtt::clock::now().as_millis()
+}
