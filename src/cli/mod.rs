@@ -4,6 +4,7 @@
 //! whole chain is printed once; it never ends the process itself.
 
 mod check;
+mod cloud;
 mod config;
 mod decode;
 mod demo;
@@ -58,6 +59,7 @@ enum Command {
     Sources(sources::Args),
     Downlink(downlink::Args),
     Sync(sync::Args),
+    Cloud(cloud::Args),
 }
 
 /// What may be asked for, as the manual and the completions are made of it.
@@ -78,6 +80,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Demo(args) => demo::execute(&args, &globals),
         Command::Simulate(args) => simulate::execute(args, &globals),
         Command::Check(args) => check::execute(&args, &globals),
+        Command::Cloud(args) => cloud::execute(&args, &globals),
         Command::Config(args) => config::execute(&args, &globals),
         Command::Decode(args) => decode::execute(&args, &globals),
         Command::Devices(args) => devices::execute(&args, &globals),

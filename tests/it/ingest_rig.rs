@@ -22,8 +22,8 @@ pub(crate) struct Rig<C> {
     pub(crate) board: StatusBoard,
     pub(crate) nudge: Nudge,
     stop: CancellationToken,
-    task: JoinHandle<anyhow::Result<()>>,
-    folder: Option<TempDir>,
+    task: Task,
+    _folder: TempDir,
 }
 
 impl<C> Drop for Rig<C> {
@@ -38,16 +38,15 @@ impl<C> Rig<C> {
         let options =
             Options { dir: folder.path().to_owned(), cache: 8 << 20, flush: Duration::from_secs(5) };
         let (store, _syncer) = Store::open(options).unwrap();
-        Self::with_store(cloud, config, store, folder)
+        let (board, nudge, stop, task) = begin(config, &store);
+        Self { cloud, store, board, nudge, stop, task, _folder: folder }
     }
 
-    fn with_store(cloud: C, config: config::Source, store: Store, folder: TempDir) -> Self {
-        let board = StatusBoard::new([name()]);
-        let source = Source::new(config, store.clone(), board.clone()).unwrap();
-        let (nudge, stop) = (source.nudge(), CancellationToken::new());
-        #[expect(clippy::disallowed_methods, reason = "the rig owns and ends it")]
-        let task = tokio::spawn(source.run(stop.clone()));
-        Self { cloud, store, board, nudge, stop, task, folder: Some(folder) }
+    /// Ends the source in order, and starts another with the same store.
+    pub(crate) async fn restart(&mut self, config: config::Source) {
+        self.stop.cancel();
+        (&mut self.task).await.unwrap().unwrap();
+        (self.board, self.nudge, self.stop, self.task) = begin(config, &self.store);
     }
 
     pub(crate) fn status(&self) -> SourceStatus {
@@ -90,21 +89,21 @@ impl<C> Rig<C> {
         eventually("a state of the source", || self.status().state == state).await;
     }
 
-    /// Ends the source in order, and starts another with the same store.
-    pub(crate) async fn restart(mut self, config: config::Source) -> Self
-    where
-        C: Clone,
-    {
-        self.stop.cancel();
-        (&mut self.task).await.unwrap().unwrap();
-        let folder = self.folder.take().unwrap();
-        Self::with_store(self.cloud.clone(), config, self.store.clone(), folder)
-    }
-
     pub(crate) async fn end(mut self) {
         self.stop.cancel();
         (&mut self.task).await.unwrap().unwrap();
     }
+}
+
+type Task = JoinHandle<anyhow::Result<()>>;
+
+fn begin(config: config::Source, store: &Store) -> (StatusBoard, Nudge, CancellationToken, Task) {
+    let board = StatusBoard::new([name()]);
+    let source = Source::new(config, store.clone(), board.clone()).unwrap();
+    let (nudge, stop) = (source.nudge(), CancellationToken::new());
+    #[expect(clippy::disallowed_methods, reason = "the rig owns and ends it")]
+    let task = tokio::spawn(source.run(stop.clone()));
+    (board, nudge, stop, task)
 }
 
 pub(crate) fn name() -> SourceName {

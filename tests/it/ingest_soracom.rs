@@ -60,6 +60,24 @@ async fn messages_arrive_once_each_oldest_first_and_devices_at_rest_cost_nothing
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_restart_logs_in_no_more_and_reads_on_where_it_was() {
+    let cloud = MockSoracom::start(account(20)).await;
+    let config = source(&cloud);
+    let mut rig = Rig::start(cloud, config.clone());
+    rig.has(20).await;
+    rig.is(SourceState::Ok).await;
+    rig.restart(config).await;
+    rig.is(SourceState::Ok).await;
+    assert_eq!(rig.cloud.count("/auth"), 1);
+    let from = now_ms() - 3_600_000;
+    let requests = rig.cloud.account.lock().unwrap().requests.clone();
+    let last = requests.iter().rev().find(|request| request.contains("/data")).unwrap();
+    let (_, rest) = last.split_once("from=").unwrap();
+    let asked: i64 = rest.split('&').next().unwrap().parse().unwrap();
+    assert!(asked > from, "{last}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn data_that_comes_later_than_the_device_was_seen_is_waited_for() {
     let cloud = MockSoracom::start(account(1)).await;
     let late = cloud.account.lock().unwrap().data.remove("7bfd2a").unwrap();

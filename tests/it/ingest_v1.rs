@@ -1,5 +1,4 @@
 //! A source of the Sigfox API v1: the same world told in seconds, with its reports.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails where it stands")]
 
 use serde_json::json;
 use sigfox2mqtt::config::SigfoxApi;

@@ -1,0 +1,130 @@
+//! `cloud sigfox callbacks`.
+
+use std::io::Read as _;
+
+use anyhow::Context;
+use clap::Subcommand;
+use serde_json::Value;
+
+use super::sigfox::Within;
+use super::{Options, answer};
+use crate::cloud::sigfox::{Sigfox, UndeliveredOf};
+use crate::model::DeviceId;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Lists the callbacks of a device type
+    #[command(after_help = "Example:\n  sigfox2mqtt cloud sigfox callbacks list 5f0000000000000000000001")]
+    List { device_type: String },
+    /// Makes a callback, and prints its id
+    #[command(
+        after_help = "Example:\n  sigfox2mqtt cloud sigfox callbacks new 5f0000000000000000000001 @callback.json"
+    )]
+    New {
+        device_type: String,
+        /// The callback in the API's own names: JSON, @FILE, or - for standard input
+        #[arg(value_name = "JSON")]
+        callback: String,
+    },
+    /// Changes keys of a callback (v2)
+    #[command(
+        after_help = "Example:\n  sigfox2mqtt cloud sigfox callbacks update 5f0000000000000000000001 5f00000000000000000000c1 '{\"sendSni\":true}'"
+    )]
+    Update {
+        device_type: String,
+        callback: String,
+        /// What changes in the API's own names: JSON, @FILE, or - for standard input
+        #[arg(value_name = "JSON")]
+        change: String,
+    },
+    /// Deletes a callback
+    #[command(
+        after_help = "Example:\n  sigfox2mqtt cloud sigfox callbacks delete 5f0000000000000000000001 5f00000000000000000000c1"
+    )]
+    Delete { device_type: String, callback: String },
+    /// Switches a callback on
+    #[command(
+        after_help = "Example:\n  sigfox2mqtt cloud sigfox callbacks enable 5f0000000000000000000001 5f00000000000000000000c1"
+    )]
+    Enable { device_type: String, callback: String },
+    /// Switches a callback off
+    #[command(
+        after_help = "Example:\n  sigfox2mqtt cloud sigfox callbacks disable 5f0000000000000000000001 5f00000000000000000000c1"
+    )]
+    Disable { device_type: String, callback: String },
+    /// Makes a callback the one that answers with downlinks
+    #[command(
+        after_help = "Example:\n  sigfox2mqtt cloud sigfox callbacks downlink 5f0000000000000000000001 5f00000000000000000000c1"
+    )]
+    Downlink { device_type: String, callback: String },
+    /// Lists callbacks that did not arrive, the newest first
+    #[command(after_help = "Example:\n  sigfox2mqtt cloud sigfox callbacks errors --device 1A2B3C --from 1d")]
+    Errors {
+        #[command(flatten)]
+        of: Of,
+        #[command(flatten)]
+        within: Within,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct Of {
+    /// Of this device
+    #[arg(long, value_name = "ID")]
+    device: Option<DeviceId>,
+    /// Of all devices of this type
+    #[arg(long, value_name = "ID")]
+    device_type: Option<String>,
+    /// Of all devices of this group
+    #[arg(long, value_name = "ID")]
+    group: Option<String>,
+}
+
+pub(super) async fn execute(cloud: &Sigfox, verb: &Verb, options: &Options) -> anyhow::Result<()> {
+    match verb {
+        Verb::List { device_type } => answer::one(cloud.callbacks(device_type), options).await,
+        Verb::New { device_type, callback } => {
+            answer::one(cloud.new_callback(device_type, json(callback)?), options).await
+        }
+        Verb::Update { device_type, callback, change } => {
+            answer::done(cloud.update_callback(device_type, callback, json(change)?), options).await
+        }
+        Verb::Delete { device_type, callback } => {
+            answer::confirm(&format!("deleting callback {callback} of device type {device_type}"), options)?;
+            answer::done(cloud.delete_callback(device_type, callback), options).await
+        }
+        Verb::Enable { device_type, callback } => {
+            answer::done(cloud.enable_callback(device_type, callback, true), options).await
+        }
+        Verb::Disable { device_type, callback } => {
+            answer::done(cloud.enable_callback(device_type, callback, false), options).await
+        }
+        Verb::Downlink { device_type, callback } => {
+            answer::done(cloud.downlink_callback(device_type, callback), options).await
+        }
+        Verb::Errors { of, within } => {
+            let of = match of {
+                Of { device: Some(id), .. } => UndeliveredOf::Device(*id),
+                Of { device_type: Some(id), .. } => UndeliveredOf::DeviceType(id.clone()),
+                Of { group, .. } => UndeliveredOf::Group(group.clone().unwrap_or_default()),
+            };
+            answer::list(cloud.undelivered(&of, within.into()), options).await
+        }
+    }
+}
+
+fn json(argument: &str) -> anyhow::Result<Value> {
+    let text = match argument.strip_prefix('@') {
+        Some(file) => std::fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?,
+        None if argument == "-" => {
+            let mut text = String::new();
+            std::io::stdin().read_to_string(&mut text).context("cannot read standard input")?;
+            text
+        }
+        None => argument.to_owned(),
+    };
+    let value: Value = serde_json::from_str(&text).context("the callback is no JSON")?;
+    anyhow::ensure!(value.is_object(), "the callback is no JSON object");
+    Ok(value)
+}
