@@ -86,12 +86,12 @@ impl Room {
             return Ok(());
         };
         for report in reports {
-            let Some(device) = report.device.filter(|device| self.config.filter.takes_device(*device)) else {
-                continue;
-            };
             let detail = serde_json::json!({ "message": report.message, "severity": report.severity });
-            let (time, kind) = (report.time, kind.to_owned());
-            self.store.tell(&Event::Service { device, time, kind, detail: detail.to_string() })?;
+            let taken = report.devices.iter().filter(|device| self.config.filter.takes_device(**device));
+            for device in taken {
+                let (time, kind, detail) = (report.time, kind.to_owned(), detail.to_string());
+                self.store.tell(&Event::Service { device: *device, time, kind, detail })?;
+            }
         }
         // A crash before this line tells them again.
         self.store.set_note(key, newest.to_string().as_bytes())?;

@@ -7,6 +7,7 @@ mod built_in_broker;
 mod callback;
 mod check;
 mod cloud;
+mod cloud_calls;
 mod cloud_cli;
 mod cloud_mock;
 mod decode;

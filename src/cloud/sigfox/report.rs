@@ -9,8 +9,8 @@ use crate::model::{DeviceId, Timestamp};
 /// An error or warning about a device.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
-    /// Who; absent where the list is of one device.
-    pub device: Option<DeviceId>,
+    /// Who; an outage of the network concerns several.
+    pub devices: Vec<DeviceId>,
     /// When.
     pub time: Timestamp,
     /// What the network says about it.
@@ -44,11 +44,27 @@ impl Kind {
 
 pub(super) fn report(value: &Value) -> Result<Report, String> {
     let row = Row::of(value).ok_or("it is no object")?;
-    let device = row.reference("device").or_else(|| row.name("deviceId"));
+    let one = row.reference("device").or_else(|| row.name("deviceId"));
+    let several = row.value("deviceIds").and_then(Value::as_array).into_iter().flatten();
+    let ids = several.filter_map(Value::as_str).map(str::to_owned).chain(one);
     Ok(Report {
-        device: device.and_then(|device| device.parse().ok()),
+        devices: ids.filter_map(|id| id.parse().ok()).collect(),
         time: row.time("time").ok_or("it has no readable time")?,
         message: row.name("message").or_else(|| row.name("info")),
         severity: row.name("severity").or_else(|| row.name("type")),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_error_is_about_one_device_and_a_warning_about_several() {
+        let error = json!({ "deviceId": "0235", "time": 1_381_410_600_026_i64, "severity": "ERROR" });
+        let warning = json!({ "deviceIds": ["0235", "023A", "4830"], "time": 1_381_410_600_026_i64 });
+        let count = |row| report(&row).unwrap().devices.len();
+        assert_eq!((count(error), count(warning)), (1, 3));
+    }
 }

@@ -169,7 +169,7 @@ pub(super) fn device(value: &Value) -> Result<Device, String> {
     let last_seen =
         ["lastCom", "last"].into_iter().find_map(|key| row.time(key)).filter(|t| t.as_millis() > 0);
     let seq = row.integer("sequenceNumber").and_then(|seq| u16::try_from(seq).ok());
-    let place = row.object("lastComputedLocation");
+    let place = row.object("lastComputedLocation").or_else(|| row.object("computedLocation"));
     Ok(Device {
         id,
         name: row.name("name"),

@@ -1,0 +1,104 @@
+//! The tables of `docs/cloud-api.md`: every verb is called, and makes the request that stands there.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails where it stands")]
+
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::Response;
+use tokio::net::TcpListener;
+
+use crate::support::daemon::{Gateway, command};
+
+/// What the identifiers of the tables stand for.
+const IDENTIFIERS: [(&str, &str); 6] = [
+    ("TYPE", "5f0000000000000000000001"),
+    ("CALLBACK", "5f00000000000000000000c1"),
+    ("GROUP", "5f00000000000000000000a1"),
+    ("ID", "1A2B3C"),
+    ("TAG", "site"),
+    ("JSON", r#"{"channel":"URL"}"#),
+];
+
+/// An answer that every reader finds its keys in.
+const ANSWER: &str = r#"{"data":[],"id":"1A2B3C","device_id":"1A2B3C","redundancy":3,"deviceConsumptions":[],
+    "token":{"state":0},"apiKey":"k","operatorId":"OP0","networkStatus":"OK"}"#;
+
+type Requests = Arc<Mutex<Vec<String>>>;
+
+async fn answer(State(requests): State<Requests>, request: Request) -> Response<Body> {
+    let (method, uri) = (request.method().as_str(), request.uri());
+    requests.lock().unwrap().push(format!("{method} {uri}"));
+    let is_list = method == "GET" && (uri.path() == "/s/sigfox_devices" || uri.path().ends_with("/data"));
+    let body = match uri.path() {
+        "/s/auth" => r#"{"apiKey":"k","operatorId":"OP0","token":"t"}"#,
+        _ if is_list => "[]",
+        _ => ANSWER,
+    };
+    Response::new(Body::from(body))
+}
+
+/// The rows of the table whose head begins with `verb` and has this second column.
+fn table(second: &str) -> Vec<Vec<String>> {
+    let page = include_str!("../../docs/cloud-api.md");
+    let head = format!("| verb | {second} |");
+    let lines = page.lines().skip_while(|line| !line.starts_with(&head)).skip(2);
+    let rows = lines.take_while(|line| line.starts_with('|'));
+    let cells =
+        |line: &str| line.trim_matches('|').split('|').map(|cell| cell.trim().replace('`', "")).collect();
+    rows.map(cells).collect()
+}
+
+fn with_identifiers(text: &str) -> String {
+    IDENTIFIERS.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_verb_makes_the_request_that_is_documented() {
+    let requests = Requests::default();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = Router::new().fallback(answer).with_state(Arc::clone(&requests));
+    #[expect(clippy::disallowed_methods, reason = "a test's server, which ends with its runtime")]
+    let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let gateway = Gateway::new(&format!(
+        "version = 1\n[gateway]\ndata_dir = \"{{data}}\"\n\
+         [sources.new]\nkind = \"sigfox\"\nurl = \"http://{address}/2\"\nlogin = \"l\"\npassword = \"p\"\n\
+         [sources.old]\nkind = \"sigfox\"\napi = \"v1\"\nurl = \"http://{address}/1\"\nlogin = \"l\"\npassword = \"p\"\n\
+         [sources.japan]\nkind = \"soracom\"\nurl = \"http://{address}/s\"\nauth_key_id = \"k\"\nauth_key = \"p\"\n"
+    ));
+    let secret = gateway.data().parent().unwrap().join("secret");
+    std::fs::write(&secret, "PAC").unwrap();
+    let run = |line: String| {
+        let mut command = command(&gateway.configuration());
+        let line = with_identifiers(&line).replace("FILE", secret.to_str().unwrap());
+        command.arg("cloud").args(line.split(' ')).arg("--yes");
+        async move { tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap() }
+    };
+
+    let sigfox = table("API v2");
+    let soracom = table("request");
+    assert!(sigfox.len() > 30 && soracom.len() > 10, "the tables are not found");
+    let of_sigfox = sigfox.iter().flat_map(|row| {
+        let line = |source| format!("sigfox {} --source {source}", row[0]);
+        [(line("new"), "/2", row[1].clone()), (line("old"), "/1", row[2].clone())]
+    });
+    let of_soracom = soracom.iter().map(|row| (format!("soracom {}", row[0]), "/s", row[1].clone()));
+    for (line, prefix, documented) in of_sigfox.chain(of_soracom) {
+        requests.lock().unwrap().clear();
+        let output = run(line.clone()).await;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let made = requests.lock().unwrap().last().cloned();
+        if documented == "–" {
+            assert!(said.contains("does not exist in the Sigfox API"), "{line}: {said}");
+            assert_eq!((output.status.code(), made), (Some(1), None), "{line}");
+        } else {
+            let (method, path) = documented.split_once(' ').unwrap();
+            let expected = with_identifiers(&format!("{method} {prefix}{path}"));
+            assert_eq!(made.as_ref(), Some(&expected), "{line}: {said}");
+            assert!(output.status.success(), "{line}: {said}");
+        }
+    }
+    server.abort();
+}
