@@ -3,6 +3,7 @@
 //! `machine` thinks (pure, with one table of transitions); `Queues` reads the clock, asks the store to keep
 //! what the machine decided, and answers only when that is durable. Knows neither MQTT nor HTTP.
 
+mod dispatch;
 mod machine;
 mod order;
 mod rules;
@@ -11,13 +12,15 @@ mod watch;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use dispatch::Dispatcher;
 pub use order::{Cancelled, Expiry, Order, Outcome, Refusal, Report, Target};
 
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, DownlinkVia};
 use crate::decode::{Decoder, Registry};
-use crate::model::{DeviceId, Downlink, DownlinkPayload, Fields, Timestamp, Uplink};
+use crate::model::{Device, DeviceId, Downlink, DownlinkPayload, Fields, Timestamp, Uplink};
 use crate::store::{QueueChange, Store, StoreError, UplinkQuery};
+use machine::{Cause, Settled};
 
 /// An ask is answered with nothing once the device has sent something this much newer: the cloud's own retries end
 /// after 7 minutes, so it is a replay.
@@ -93,10 +96,35 @@ impl Queues {
             };
             return self.store.change_queue(id.device, again).await;
         }
+        // Which cloud asks decides, not which one knew the device first.
+        let source = self.config.sources.iter().find(|source| source.name == uplink.source);
+        if source.is_some_and(|source| source.downlink != DownlinkVia::Callback) {
+            return Ok(None);
+        }
         let rules = self.rules(self.store.device(id.device)?.as_ref());
         let stale = self.newest(id.device)?.is_some_and(|newest| newest.since(uplink.time) > STALE_AFTER);
         let now = clock::now();
         self.store.change_queue(id.device, move |queue| machine::ask(queue, id, stale, &rules, now)).await
+    }
+
+    /// Takes the next item that may be sent now for a cloud; durable when this returns, so that no crash gives the
+    /// cloud the same item twice.
+    async fn hand(&self, device: &Device, cause: Cause) -> Result<Option<Downlink>, StoreError> {
+        let (rules, now) = (self.rules(Some(device)), clock::now());
+        self.store.change_queue(device.id, move |queue| machine::hand(queue, cause, &rules, now)).await
+    }
+
+    /// What `hand` would take.
+    fn next(&self, device: &Device, cause: Cause) -> Result<Option<Downlink>, StoreError> {
+        let rules = self.rules(Some(device));
+        Ok(machine::hand(&self.store.queue(device.id)?, cause, &rules, clock::now()).1)
+    }
+
+    /// Takes over what came of giving it to the cloud.
+    async fn settle(&self, item: &Downlink, settled: Settled) -> Result<(), StoreError> {
+        let (id, now) = (item.id.clone(), clock::now());
+        let decide = move |queue: &[Downlink]| (machine::settle(queue, &id, &settled, now), ());
+        self.store.change_queue(item.device, decide).await
     }
 
     /// Takes over what the network reports on an answer; gives the item that it was about.

@@ -22,6 +22,10 @@ impl Queues {
             Some(known) if known.state == Some(CloudState::Deleted) => {
                 Some(format!("device_gone: its cloud says that {device} is deleted"))
             }
+            Some(known) if self.shares_its_answer(known)? => Some(format!(
+                "direct_group: the type of {device} has other devices, which would get it too (expected \
+                 direct_group = true)"
+            )),
             _ => None,
         };
         let rules = self.rules(known.as_ref());
@@ -38,6 +42,18 @@ impl Queues {
             entries.into_iter().map(|entry| entry.and_then(|order| Err(refuse(order)))).collect(),
             rules,
         ))
+    }
+
+    /// Whether its downlinks would go to other devices as well: the fixed answer is the device type's.
+    fn shares_its_answer(&self, device: &Device) -> Result<bool, StoreError> {
+        let source = self.config.sources.iter().find(|source| source.name == device.source);
+        if source.is_none_or(|source| source.downlink != DownlinkVia::Direct || source.direct_group) {
+            return Ok(false);
+        }
+        let is_sibling = |other: &Device| {
+            !other.gone && other.source == device.source && other.device_type == device.device_type
+        };
+        Ok(self.store.devices()?.iter().filter(|other| is_sibling(other)).count() > 1)
     }
 
     pub(super) fn rules(&self, device: Option<&Device>) -> Rules {

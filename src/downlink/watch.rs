@@ -1,5 +1,6 @@
 //! The passing of time for all queues, and what the devices' uplinks show about their downlinks.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -13,30 +14,21 @@ use crate::store::{QueueChange, StoreError, UplinkQuery};
 /// How often expired items are ended and uplinks are looked at for what they show.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
-/// How many uplinks of a device one sweep looks at; the rest is looked at by the next.
+/// How many uplinks of a device one sweep looks at, of all that came since its oldest open downlink: the newest.
 const LOOK_AT: usize = 256;
+
+/// The time of the newest uplink that was looked at, by device.
+type Looked = BTreeMap<DeviceId, Option<Timestamp>>;
 
 impl Queues {
     /// Ends what is over, concludes what uplinks have shown, and forgets what ended a day ago.
     pub async fn expire(&self, now: Timestamp) -> Result<(), StoreError> {
-        for device in self.store.queued_devices()? {
-            let queue = self.store.queue(device)?;
-            for seen in self.seen_since(device, &queue)? {
-                if is_change(&machine::observe(&queue, &seen, now)) {
-                    self.store
-                        .change_queue(device, move |queue| (machine::observe(queue, &seen, now), ()))
-                        .await?;
-                }
-            }
-            if is_change(&machine::sweep(&queue, now)) {
-                self.store.change_queue(device, move |queue| (machine::sweep(queue, now), ())).await?;
-            }
-        }
-        Ok(())
+        self.look(&mut Looked::new(), now).await
     }
 
     /// Lets time pass for all queues until told to stop.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut looked = Looked::new();
         let mut tick = tokio::time::interval(SWEEP_EVERY);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -45,10 +37,33 @@ impl Queues {
                 _ = tick.tick() => {}
             }
             // What could not be kept now is looked at again by the next tick.
-            if let Err(error) = self.expire(clock::now()).await {
-                tracing::warn!(error = %error, "downlinks could not be brought up to date");
+            if let Err(error) = self.look(&mut looked, clock::now()).await {
+                tracing::warn!(%error, "downlinks could not be brought up to date");
             }
         }
+    }
+
+    async fn look(&self, looked: &mut Looked, now: Timestamp) -> Result<(), StoreError> {
+        let devices = self.store.queued_devices()?;
+        looked.retain(|device, _| devices.contains(device));
+        for device in devices {
+            let queue = self.store.queue(device)?;
+            let newest = self.newest(device)?;
+            // Decoding is not done again and again while nothing comes.
+            if looked.get(&device) != Some(&newest) {
+                for seen in self.seen_since(device, &queue)? {
+                    if is_change(&machine::observe(&queue, &seen, now)) {
+                        let observe = move |queue: &[Downlink]| (machine::observe(queue, &seen, now), ());
+                        self.store.change_queue(device, observe).await?;
+                    }
+                }
+                looked.insert(device, newest);
+            }
+            if is_change(&machine::sweep(&queue, now)) {
+                self.store.change_queue(device, move |queue| (machine::sweep(queue, now), ())).await?;
+            }
+        }
+        Ok(())
     }
 
     /// The uplinks after the oldest downlink whose fate is open, oldest first.
@@ -61,6 +76,7 @@ impl Queues {
             device: Some(device),
             from: Some(from),
             limit: Some(LOOK_AT),
+            newest_first: true,
             ..UplinkQuery::default()
         };
         let decoder = self.decoder(device)?;
@@ -74,7 +90,7 @@ impl Queues {
             asked: uplink.ack,
             acknowledges: acknowledges(&uplink),
         };
-        Ok(self.store.uplinks(&query)?.into_iter().map(seen).collect())
+        Ok(self.store.uplinks(&query)?.into_iter().rev().map(seen).collect())
     }
 }
 

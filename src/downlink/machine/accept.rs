@@ -2,7 +2,7 @@
 
 use super::elapse::time_out;
 use super::sheet::Sheet;
-use super::{QUEUE_BOUND, Rules};
+use super::{QUEUE_BOUND, Rules, in_fixed_answer};
 use crate::downlink::machine::table::Cause;
 use crate::downlink::order::{Cancelled, Expiry, Order, Outcome, Refusal, Target};
 use crate::model::{DeviceId, Downlink, DownlinkState, ItemId, Timestamp};
@@ -48,27 +48,32 @@ pub(crate) fn replace(
     (sheet.close(), outcomes)
 }
 
-/// Takes items back that wait; one that the cloud has cannot be.
+/// Takes items back that wait, or stand in a fixed answer, which is ours to restore; what else the cloud has cannot
+/// be taken back.
 pub(crate) fn cancel(queue: &[Downlink], target: &Target, now: Timestamp) -> (QueueChange, Cancelled) {
     let mut sheet = Sheet::new(queue, now);
     time_out(&mut sheet);
     let outcome = match target {
         Target::All => {
-            let places = sheet.places(|item| item.state == DownlinkState::Queued);
+            let places = sheet.places(can_be_taken_back);
             Cancelled::Done(places.into_iter().filter_map(|place| take_back(&mut sheet, place)).collect())
         }
-        Target::One(id) => match sheet.find(id).map(|item| item.state) {
+        Target::One(id) => match sheet.find(id) {
             None => Cancelled::Unknown,
-            Some(DownlinkState::Cancelled) => Cancelled::Done(vec![id.clone()]),
-            Some(DownlinkState::Queued) => {
+            Some(item) if item.state == DownlinkState::Cancelled => Cancelled::Done(vec![id.clone()]),
+            Some(item) if can_be_taken_back(item) => {
                 let places = sheet.places(|item| item.id == *id);
                 Cancelled::Done(places.into_iter().filter_map(|place| take_back(&mut sheet, place)).collect())
             }
-            Some(state) if state.is_in_flight() => Cancelled::InFlight,
+            Some(item) if item.state.is_in_flight() => Cancelled::InFlight,
             Some(_) => Cancelled::Ended,
         },
     };
     (sheet.close(), outcome)
+}
+
+fn can_be_taken_back(item: &Downlink) -> bool {
+    item.state == DownlinkState::Queued || in_fixed_answer(item)
 }
 
 fn take_back(sheet: &mut Sheet, place: usize) -> Option<ItemId> {

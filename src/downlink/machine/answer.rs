@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::elapse::time_out;
 use super::sheet::Sheet;
-use super::{Rules, used_today};
+use super::{Rules, in_fixed_answer, used_today};
 use crate::downlink::machine::table::Cause;
 use crate::downlink::order::Report;
 use crate::model::{Downlink, DownlinkPayload, DownlinkState, Evidence, Timestamp, UplinkId};
@@ -75,14 +75,14 @@ fn is_overtaken(items: &[Downlink], uplink: &UplinkId) -> bool {
 
 /// A device that asks again has closed its earlier window: what was in it is as sent as we shall ever know.
 fn conclude(sheet: &mut Sheet) {
-    for place in sheet.places(|item| item.state == DownlinkState::Armed) {
+    for place in sheet.places(|item| item.state == DownlinkState::Armed && !in_fixed_answer(item)) {
         let reason = "unreported: the device asked again before the network reported".to_owned();
         sheet.enter(place, Cause::Emitted, Some(Evidence::Inferred), Some(reason));
     }
 }
 
 /// The place of the first item that may be sent now; one that may not yet holds up nobody.
-fn sendable(items: &[Downlink], rules: &Rules, now: Timestamp) -> Option<usize> {
+pub(super) fn sendable(items: &[Downlink], rules: &Rules, now: Timestamp) -> Option<usize> {
     let quota = usize::try_from(rules.daily_limit).unwrap_or(usize::MAX);
     if used_today(items, now) >= quota || items.iter().any(|item| item.state.is_in_flight()) {
         return None;
@@ -180,7 +180,8 @@ pub(crate) fn observe(queue: &[Downlink], seen: &Seen, now: Timestamp) -> QueueC
         }
     }
     if seen.asked != Some(false) {
-        for place in sheet.places(|item| item.state == DownlinkState::Submitted && is_before(item, seen)) {
+        let fetched = |item: &Downlink| item.state == DownlinkState::Submitted || in_fixed_answer(item);
+        for place in sheet.places(|item| fetched(item) && is_before(item, seen)) {
             sheet.enter(place, Cause::Emitted, Some(Evidence::Inferred), None);
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::sheet::Sheet;
-use super::went_out_on_day_of;
+use super::{in_fixed_answer, went_out_on_day_of};
 use crate::downlink::machine::table::Cause;
 use crate::model::{Downlink, DownlinkState, ItemId, Timestamp};
 use crate::store::QueueChange;
@@ -32,6 +32,10 @@ pub(crate) fn sweep(queue: &[Downlink], now: Timestamp) -> QueueChange {
 pub(super) fn time_out(sheet: &mut Sheet) {
     let now = sheet.now();
     for place in sheet.places(|item| item.state == DownlinkState::Queued && item.expires <= now) {
+        sheet.enter(place, Cause::TimedOut, None, None);
+    }
+    // What stands in a fixed answer is taken down by us, and nobody will report on it.
+    for place in sheet.places(|item| in_fixed_answer(item) && item.expires <= now) {
         sheet.enter(place, Cause::TimedOut, None, None);
     }
     let unreported = |item: &Downlink| {

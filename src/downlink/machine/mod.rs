@@ -6,6 +6,7 @@
 mod accept;
 mod answer;
 mod elapse;
+mod hand;
 mod sheet;
 mod table;
 #[cfg(test)]
@@ -16,6 +17,8 @@ use std::time::Duration;
 pub(crate) use accept::{Entry, cancel, push, replace};
 pub(crate) use answer::{Seen, ask, observe, report};
 pub(crate) use elapse::sweep;
+pub(crate) use hand::{Settled, hand, is_unconfirmed, settle};
+pub(crate) use table::Cause;
 
 use crate::model::{Downlink, DownlinkState, Timestamp};
 
@@ -48,4 +51,9 @@ fn went_out_on_day_of(item: &Downlink, now: Timestamp) -> bool {
     let came_back = last.and_then(|index| item.history.get(index.saturating_add(1)));
     last.and_then(|index| item.history.get(index)).is_some_and(|(_, time)| day(*time) == day(now))
         && came_back.is_none_or(|(state, _)| *state != DownlinkState::Queued)
+}
+
+/// Whether its bytes stand in the device type's fixed answer: armed, but not as the answer to one uplink.
+pub(crate) fn in_fixed_answer(item: &Downlink) -> bool {
+    item.state == DownlinkState::Armed && item.uplink.is_none()
 }
