@@ -14,7 +14,7 @@ use crate::command::{Commands, Rooms};
 use crate::config::{Config, Mqtt};
 use crate::control::{self, Desk, View};
 use crate::decode::Registry;
-use crate::downlink::Queues;
+use crate::downlink::{Dispatcher, Queues};
 use crate::http::{Health, Server};
 use crate::ingest::{Source, StatusBoard};
 use crate::mqtt::topic::Topics;
@@ -63,6 +63,11 @@ pub async fn run(config: Config, oversight: Oversight, stop: impl Future<Output 
         let source = Source::new(settings.clone(), store.clone(), board.clone())?;
         nudges.insert(settings.name.clone(), source.nudge());
         supervisor.spawn(format!("source {}", settings.name), source.run(stop_feeding.clone()));
+    }
+    for settings in &config.sources {
+        if let Some(dispatcher) = Dispatcher::new(settings, &queues)? {
+            supervisor.spawn(format!("downlinks {}", settings.name), dispatcher.run(stop_feeding.clone()));
+        }
     }
     if let Some(http) = &config.http {
         let server = Server::bind(http, &config, store.clone(), queues.clone(), health.clone()).await?;

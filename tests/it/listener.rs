@@ -1,4 +1,5 @@
 //! The listener with a real store and real queues, without the rest of the daemon.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails where it stands")]
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Once};
@@ -134,7 +135,7 @@ pub(crate) async fn answer(response: reqwest::Response) -> (u16, Value) {
     (status, if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() })
 }
 
-fn order(id: &str, byte: u8) -> Order {
+pub(crate) fn order(id: &str, byte: u8) -> Order {
     let id: ItemId = id.parse().unwrap();
     Order {
         made_id: id.clone(),

@@ -13,6 +13,7 @@ mod cloud_mock;
 mod decode;
 mod downlink_command;
 mod cloud_soracom;
+mod downlink_dispatch;
 mod house;
 mod ingest;
 mod ingest_rig;
