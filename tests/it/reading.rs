@@ -7,15 +7,20 @@ use sigfox2mqtt::model::{Timestamp, Uplink};
 use sigfox2mqtt::store::{Options, Store};
 
 use crate::support::daemon::{Gateway, command};
+use crate::support::eventually;
 
 const CONFIGURATION: &str = r#"
 version = 1
 [gateway]
 data_dir = "{data}"
+[mqtt]
+url = "mqtt://127.0.0.1:9"
 [sources.factory]
 kind = "sigfox"
+url = "http://127.0.0.1:9/v2"
 login = "l"
 password = "p"
+callback_token = "t"
 [devices.1A2B3C]
 name = "Tank 3"
 decoder = "level"
@@ -114,4 +119,39 @@ fn a_wrong_filter_is_wrong_usage() {
     ] {
         assert_eq!(run(&gateway, arguments).0, Some(2), "{arguments:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_running_daemon_answers_and_takes_commands() {
+    let gateway = gateway();
+    let daemon = gateway.start();
+    eventually("the control socket", || gateway.data().join("control.sock").exists()).await;
+    let (code, out, err) = run(&gateway, &["messages", "--json"]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    assert_eq!(serde_json::from_str::<Value>(&out).unwrap().as_array().map(Vec::len), Some(3));
+    let (_, out, _) = run(&gateway, &["sources", "--json"]);
+    assert!(serde_json::from_str::<Value>(&out).unwrap()[0]["state"].is_string(), "{out}");
+
+    let push = ["downlink", "push", "1A2B3C", "0123456789abcdef", "--id", "set-7", "--transaction", "t"];
+    let (code, out, err) = run(&gateway, &push);
+    assert_eq!((code, out.as_str(), err.as_str()), (Some(0), "set-7  queued  -\n", ""));
+    let (_, out, _) = run(&gateway, &["downlink", "list", "--json"]);
+    let items: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(
+        (&items[0]["id"], &items[0]["state"], &items[0]["transaction"]),
+        (&json!("set-7"), &json!("queued"), &json!("t"))
+    );
+    let (code, _, err) = run(&gateway, &["downlink", "push", "1A2B3C", "fedcba9876543210", "--id", "set-7"]);
+    assert_eq!(code, Some(1));
+    assert!(err.contains("id_conflict"), "{err}");
+    let (code, out, _) = run(&gateway, &["downlink", "cancel", "1A2B3C", "--all", "--json"]);
+    assert_eq!((code, serde_json::from_str(&out).ok()), (Some(0), Some(json!({ "cancelled": ["set-7"] }))));
+    assert_eq!(run(&gateway, &["downlink", "push", "1A2B3C", "00"]).0, Some(1));
+    assert_eq!(run(&gateway, &["downlink", "push", "1A2B3C"]).0, Some(2));
+
+    assert_eq!(run(&gateway, &["sync"]), (Some(0), "polls now: factory\n".to_owned(), String::new()));
+    assert_eq!(run(&gateway, &["sync", "--source", "other"]).0, Some(1));
+    assert_eq!(daemon.terminate().await.code(), Some(0));
+    let (code, _, err) = run(&gateway, &["sync"]);
+    assert_eq!((code, err.as_str()), (Some(1), "sigfox2mqtt: no daemon runs on this data directory\n"));
 }
