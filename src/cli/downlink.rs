@@ -123,7 +123,11 @@ fn tell(globals: &Globals, device: DeviceId, verb: &str, body: Value, form: &For
     }
     let items = done.get("items").and_then(Value::as_array);
     for item in items.map(Vec::as_slice).unwrap_or_default() {
-        output::print(&["id", "state", "reason"].map(|key| reading::cell(&item[key])).join("  "))?;
+        output::print(
+            &["id", "state", "reason"]
+                .map(|key| reading::cell(item.get(key).unwrap_or(&Value::Null)))
+                .join("  "),
+        )?;
     }
     if let Some(cancelled) = done.get("cancelled") {
         output::print(&format!("cancelled: {}", reading::cell(cancelled)))?;

@@ -9,10 +9,12 @@ mod config;
 mod decode;
 mod demo;
 mod devices;
+mod doctor;
 mod downlink;
 mod downlinks;
 mod exit;
 mod globals;
+mod init;
 mod locations;
 mod messages;
 mod output;
@@ -49,7 +51,9 @@ enum Command {
     Run(run::Args),
     Demo(demo::Args),
     Simulate(simulate::Args),
+    Init(init::Args),
     Check(check::Args),
+    Doctor(doctor::Args),
     Config(config::Args),
     Decode(decode::Args),
     Devices(devices::Args),
@@ -79,8 +83,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Run(args) => run::execute(&args, &globals),
         Command::Demo(args) => demo::execute(&args, &globals),
         Command::Simulate(args) => simulate::execute(args, &globals),
+        Command::Init(args) => init::execute(&args, &globals),
         Command::Check(args) => check::execute(&args, &globals),
         Command::Cloud(args) => cloud::execute(&args, &globals),
+        Command::Doctor(args) => doctor::execute(&args, &globals),
         Command::Config(args) => config::execute(&args, &globals),
         Command::Decode(args) => decode::execute(&args, &globals),
         Command::Devices(args) => devices::execute(&args, &globals),

@@ -11,6 +11,7 @@ mod cloud_calls;
 mod cloud_cli;
 mod cloud_mock;
 mod decode;
+mod doctor;
 mod downlink_command;
 mod cloud_soracom;
 mod downlink_dispatch;

@@ -1,0 +1,147 @@
+//! What a first configuration needs: from flags, else asked for.
+
+use std::path::Path;
+
+use anyhow::Context;
+
+use super::Args;
+use super::prompt;
+
+/// Which cloud.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Kind {
+    /// The Sigfox cloud
+    Sigfox,
+    /// Soracom Air for Sigfox
+    Soracom,
+}
+
+/// Where a secret is.
+#[derive(Clone)]
+pub(super) enum Secret {
+    /// In a file, by its whole path.
+    File(String),
+    /// Typed; it is written into the configuration, which only its owner can read.
+    Typed(String),
+}
+
+/// What is known so far.
+#[derive(Clone, Default)]
+pub(super) struct Answers {
+    pub(super) kind: Option<Kind>,
+    pub(super) source: Option<String>,
+    pub(super) api: Option<String>,
+    pub(super) url: Option<String>,
+    pub(super) coverage: Option<String>,
+    /// Login or id of a key.
+    pub(super) login: Option<String>,
+    /// Password or key.
+    pub(super) secret: Option<Secret>,
+    pub(super) device_types: Vec<String>,
+    pub(super) mqtt_url: Option<String>,
+    pub(super) mqtt_username: Option<String>,
+    pub(super) mqtt_password: Option<Secret>,
+    pub(super) gateway_id: Option<String>,
+}
+
+impl Answers {
+    pub(super) fn from_flags(args: &Args) -> anyhow::Result<Self> {
+        let kind = args.kind.or(match (&args.login, &args.auth_key_id) {
+            (Some(_), None) => Some(Kind::Sigfox),
+            (None, Some(_)) => Some(Kind::Soracom),
+            _ => None,
+        });
+        let soracom = kind == Some(Kind::Soracom);
+        let secret = if soracom { &args.auth_key_file } else { &args.password_file };
+        Ok(Self {
+            kind,
+            source: args.source.as_ref().map(ToString::to_string),
+            api: args.api.clone(),
+            url: args.url.clone(),
+            coverage: args.coverage.clone(),
+            login: if soracom { args.auth_key_id.clone() } else { args.login.clone() },
+            secret: secret.as_deref().map(file).transpose()?,
+            device_types: args.device_types.clone(),
+            mqtt_url: args.mqtt_url.clone(),
+            mqtt_username: args.mqtt_username.clone(),
+            mqtt_password: args.mqtt_password_file.as_deref().map(file).transpose()?,
+            gateway_id: args.gateway_id.clone(),
+        })
+    }
+
+    /// The flag of the first thing that nothing can be written without.
+    pub(super) fn missing(&self) -> Option<&'static str> {
+        let soracom = self.kind == Some(Kind::Soracom);
+        match self {
+            Self { kind: None, .. } => Some("--kind"),
+            Self { login: None, .. } if soracom => Some("--auth-key-id"),
+            Self { login: None, .. } => Some("--login"),
+            Self { secret: None, .. } if soracom => Some("--auth-key-file"),
+            Self { secret: None, .. } => Some("--password-file"),
+            _ => None,
+        }
+    }
+
+    /// Asks a person for what no flag gave; `device_types` lists those of the account, which tries the login too.
+    pub(super) fn ask_for_the_rest(
+        &mut self,
+        device_types: impl Fn(&Self) -> anyhow::Result<Vec<(String, Option<String>)>>,
+    ) -> anyhow::Result<()> {
+        let kind = match self.kind {
+            Some(kind) => kind,
+            None => match prompt::choose("Which cloud?", &["Sigfox", "Soracom Air for Sigfox"])? {
+                1 => Kind::Soracom,
+                _ => Kind::Sigfox,
+            },
+        };
+        self.kind = Some(kind);
+        let (login, secret) = match kind {
+            Kind::Sigfox => ("Login of the API user", "Its password"),
+            Kind::Soracom => ("Id of the Soracom key (keyId-…)", "The key"),
+        };
+        if self.login.is_none() {
+            self.login = Some(prompt::text(login, None)?);
+        }
+        if self.secret.is_none() {
+            self.secret = Some(Secret::Typed(prompt::secret(secret)?));
+        }
+        if kind == Kind::Sigfox && self.device_types.is_empty() {
+            self.choose_device_types(device_types)?;
+        }
+        if self.mqtt_url.is_none() {
+            self.mqtt_url = Some(prompt::text("The broker", Some("mqtt://127.0.0.1:1883"))?);
+            if self.mqtt_username.is_none() {
+                let user = prompt::text("User at the broker (empty: none)", Some(""))?;
+                self.mqtt_username = Some(user).filter(|user| !user.is_empty());
+            }
+        }
+        if self.mqtt_username.is_some() && self.mqtt_password.is_none() {
+            self.mqtt_password = Some(Secret::Typed(prompt::secret("Its password")?));
+        }
+        Ok(())
+    }
+
+    /// A cloud that does not answer is no reason to stop asking: it is tried again before anything is written.
+    fn choose_device_types(
+        &mut self,
+        list: impl Fn(&Self) -> anyhow::Result<Vec<(String, Option<String>)>>,
+    ) -> anyhow::Result<()> {
+        match list(self) {
+            Err(error) => prompt::say(&format!("The cloud does not list device types: {error:#}")),
+            Ok(types) if types.len() < 2 => Ok(()),
+            Ok(types) => {
+                let names: Vec<_> =
+                    types.iter().map(|(id, name)| name.as_ref().unwrap_or(id).as_str()).collect();
+                let chosen = prompt::choose_several("Which device types?", &names)?;
+                self.device_types =
+                    chosen.into_iter().filter_map(|index| Some(types.get(index)?.0.clone())).collect();
+                Ok(())
+            }
+        }
+    }
+}
+
+fn file(path: &Path) -> anyhow::Result<Secret> {
+    let whole = std::fs::canonicalize(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    Ok(Secret::File(whole.display().to_string()))
+}
