@@ -97,7 +97,7 @@ impl Config {
         }
         let config = build::build(&mut reader, environment);
         if let Some(config) = &config {
-            build::check_decoders(config, |key| settings.place_of(key), &mut problems);
+            build::check_decoders(config, &settings, &mut problems);
         }
         forget_what_follows_from(&faults, &mut problems);
         problems.sort();

@@ -68,16 +68,19 @@ impl Settings {
         self.tables.get(path)
     }
 
-    /// Where a key that is spelled as text was said; else where the innermost table around it begins.
-    pub(super) fn place_of(&self, key: &str) -> Place {
-        let said =
-            self.values.iter().find(|(path, _)| path.to_string() == key).map(|(_, setting)| &setting.place);
+    /// The path and place of a key that another room spells as text, segments joined by dots; else those of the
+    /// innermost table around it.
+    pub(super) fn spelled(&self, key: &str) -> Option<(KeyPath, Place)> {
+        let text = |path: &KeyPath| path.segments().join(".");
+        if let Some((path, setting)) = self.values.iter().find(|(path, _)| text(path) == key) {
+            return Some((path.clone(), setting.place.clone()));
+        }
         let around = |path: &KeyPath| {
-            let table = path.to_string();
-            key.strip_prefix(&table).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            let rest = key.strip_prefix(&text(path));
+            !path.segments().is_empty() && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };
-        let table = self.tables.iter().rev().find(|(path, _)| around(path)).map(|(_, place)| place);
-        said.filter(|place| **place != Place::Default).or(table).cloned().unwrap_or(Place::Default)
+        let (path, place) = self.tables.iter().rev().find(|(path, _)| around(path))?;
+        Some((path.clone(), place.clone()))
     }
 
     /// The names directly inside a table that are tables, with their places.

@@ -12,6 +12,7 @@ use super::environment::Environment;
 use super::path::KeyPath;
 use super::problem::Place;
 use super::reader::Reader;
+use super::settings::Settings;
 use super::{Config, Problems};
 
 /// The configuration. It may be used only if no problem was reported: a source or mirror that cannot be built is
@@ -56,11 +57,15 @@ pub(super) fn check_version(reader: &mut Reader<'_>) -> bool {
 }
 
 /// What only the decoders themselves can judge: grammars, expressions, names of built-in decoders.
-pub(super) fn check_decoders(config: &Config, place: impl Fn(&str) -> Place, problems: &mut Problems) {
-    for (key, message) in crate::decode::Registry::new(config).err().unwrap_or_default() {
+pub(super) fn check_decoders(config: &Config, settings: &Settings, problems: &mut Problems) {
+    for (spelled, message) in crate::decode::Registry::new(config).err().unwrap_or_default() {
+        let (key, place) = match settings.spelled(&spelled) {
+            Some((path, place)) => (path.to_string(), place),
+            None => (spelled, Place::Default),
+        };
         let within = format!("{key}.");
         if !problems.problems.iter().any(|known| known.key == key || known.key.starts_with(&within)) {
-            problems.add(place(&key), key, message);
+            problems.add(place, key, message);
         }
     }
 }

@@ -95,6 +95,23 @@ fn single_faults_are_said_in_words() {
 }
 
 #[test]
+fn what_the_decoders_find_wrong_has_its_place_too() {
+    let text = format!(
+        "{HEAD}[device_types.\"Tank v1.2\"]\ndecoder = \"levle\"\n[decoders.level]\nformat = \"level::uint:65\"\n\
+         [decoders.\"v1.2\"]\nbuiltin = \"nothing\"\n"
+    );
+    let problems = problems(&text);
+    for (line, place) in problems.iter().zip([
+        "c.toml:7:11: device_types.\"Tank v1.2\".decoder: ",
+        "c.toml:9:10: decoders.level.format: ",
+        "c.toml:11:11: decoders.\"v1.2\".builtin: ",
+    ]) {
+        assert!(line.starts_with(place), "{problems:#?}");
+    }
+    assert_eq!(problems.len(), 3, "{problems:#?}");
+}
+
+#[test]
 fn a_problem_of_a_variable_names_the_variable() {
     for (variable, value, said) in [
         (
