@@ -24,9 +24,11 @@ pub(super) fn router() -> Router<Arc<Shared>> {
         .route("/record", get(record))
         .route("/faults", post(add_faults))
         .route("/faults", delete(end_faults))
+        .route("/tokens", delete(end_tokens))
         .route("/uplinks", post(add_uplink))
         .route("/devices/{id}/send", post(send))
         .route("/devices/{id}/received", get(received))
+        .route("/devices/{id}/trouble", post(complain))
         .route("/devices/{id}/info-codes", post(force_info_codes))
 }
 
@@ -35,7 +37,8 @@ async fn state(State(shared): State<Arc<Shared>>) -> Json<Value> {
     let row = |device: &Device| {
         json!({
             "id": device.id, "name": device.name, "type": device.device_type, "seq": device.seq,
-            "sigfox": device.in_sigfox, "soracom": device.in_soracom, "slot": device.slot,
+            "sigfox": device.in_sigfox, "soracom": device.registration.is_some(),
+            "slot": device.registration.as_ref().and_then(|registration| registration.slot),
             "asks_every": device.schedule.as_ref().map(|schedule| schedule.asks_every),
             "received": device.received.len(),
         })
@@ -84,6 +87,12 @@ async fn add_faults(
 
 async fn end_faults(State(shared): State<Arc<Shared>>) -> StatusCode {
     shared.set_faults(Vec::new());
+    StatusCode::NO_CONTENT
+}
+
+/// Ends every Soracom token at once.
+async fn end_tokens(State(shared): State<Arc<Shared>>) -> StatusCode {
+    shared.sessions().end_all();
     StatusCode::NO_CONTENT
 }
 
@@ -153,4 +162,23 @@ async fn force_info_codes(
     let device = world.device_mut(id).ok_or_else(Refusal::not_found)?;
     device.forced_info_codes = codes;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// What the network complains about.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Complaint {
+    /// `ERROR` or `WARN`.
+    severity: String,
+    info: String,
+}
+
+async fn complain(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<DeviceId>,
+    Json(complaint): Json<Complaint>,
+) -> Result<StatusCode, Refusal> {
+    let known = shared.world().complain(id, &complaint.severity, &complaint.info, clock::now());
+    shared.changed.notify_one();
+    if known { Ok(StatusCode::NO_CONTENT) } else { Err(Refusal::not_found()) }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
@@ -38,7 +38,7 @@ pub(super) async fn intercept(
         None => address,
     };
     match fault {
-        FaultKind::Status(status, again_after_s) => refuse(status, again_after_s),
+        FaultKind::Status(status, again_after_s) => refuse(request.uri().path(), status, again_after_s),
         FaultKind::Timeout(span) => {
             tokio::time::sleep(span).await;
             cutter.cut();
@@ -67,12 +67,19 @@ pub(super) async fn intercept(
     }
 }
 
-fn refuse(status: u16, again_after_s: Option<u32>) -> Response {
+/// Each cloud has its own shape of an error and its own way to say when to come again.
+fn refuse(path: &str, status: u16, again_after_s: Option<u32>) -> Response {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let message = status.canonical_reason().unwrap_or("error");
-    let mut response = Refusal::new(status, message).into_response();
+    let (body, again) = if path.starts_with("/v1/") {
+        let again = HeaderName::from_static("x-soracom-ratelimit-seconds-before-refresh");
+        (json!({ "code": "AGW0005", "message": message }), again)
+    } else {
+        (json!({ "message": message }), RETRY_AFTER)
+    };
+    let mut response = Refusal::with_body(status, body).into_response();
     if let Some(seconds) = again_after_s {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        response.headers_mut().insert(again, HeaderValue::from(seconds));
     }
     response
 }

@@ -17,7 +17,9 @@ mod scenario;
 mod sensor;
 mod server;
 mod shared;
+mod sigfox_v1;
 mod sigfox_v2;
+mod soracom;
 mod variables;
 mod world;
 
@@ -32,5 +34,6 @@ pub use sensor::{Sensor, WEATHER_GRAMMAR};
 pub use server::{Options, Running, Simulator};
 pub use shared::{Cursor, Logins};
 pub use world::{
-    Device, DeviceType, Place, Position, Received, Reception, Schedule, Telegram, Uplink, World,
+    Device, DeviceType, Generation, Place, Position, Received, Reception, Registration, Schedule, Telegram,
+    Uplink, World,
 };

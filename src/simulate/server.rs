@@ -17,7 +17,7 @@ use super::fault::Fault;
 use super::intercept::intercept;
 use super::shared::{Cursor, Logins, Shared};
 use super::world::{Received, Telegram, Uplink, World};
-use super::{control, courier, sigfox_v2};
+use super::{control, courier, sigfox_v1, sigfox_v2, soracom};
 use crate::clock;
 use crate::model::DeviceId;
 
@@ -97,6 +97,8 @@ impl Simulator {
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let router = Router::new()
             .merge(sigfox_v2::router(&self.shared))
+            .merge(sigfox_v1::router(&self.shared))
+            .merge(soracom::router(&self.shared))
             .nest("/sim", control::router())
             .fallback(|| async { Refusal::not_found() })
             .layer(from_fn_with_state(Arc::clone(&self.shared), intercept))
@@ -135,6 +137,18 @@ impl Running {
         format!("http://{}/v2", self.address)
     }
 
+    /// The `url` of a Sigfox v1 source.
+    #[must_use]
+    pub fn sigfox_v1_url(&self) -> String {
+        format!("http://{}/api", self.address)
+    }
+
+    /// The `url` of a Soracom source.
+    #[must_use]
+    pub fn soracom_url(&self) -> String {
+        format!("http://{}/v1", self.address)
+    }
+
     /// Looks into the world, or changes it.
     pub fn world<T>(&self, look: impl FnOnce(&mut World) -> T) -> T {
         let looked = look(&mut self.shared.world());
@@ -166,6 +180,11 @@ impl Running {
     /// Ends all faults.
     pub fn heal(&self) {
         self.shared.set_faults(Vec::new());
+    }
+
+    /// Ends every Soracom token, as a change of the account does.
+    pub fn end_tokens(&self) {
+        self.shared.sessions().end_all();
     }
 
     /// How often each method and path was asked for, such as `GET /v2/devices`.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::fault::{Fault, FaultKind};
+use super::soracom::Sessions;
 use super::world::World;
 
 /// So many different paths are counted apart.
@@ -57,6 +58,7 @@ pub(super) struct Shared {
     /// Told whenever the world has something new to do.
     pub(super) changed: Notify,
     world: Mutex<World>,
+    sessions: Mutex<Sessions>,
     faults: Mutex<Vec<Fault>>,
     requests: Mutex<BTreeMap<String, u64>>,
     recent: Mutex<HashMap<String, VecDeque<Instant>>>,
@@ -76,6 +78,7 @@ impl Shared {
             rate_limits,
             changed: Notify::new(),
             world: Mutex::new(world),
+            sessions: Mutex::default(),
             faults: Mutex::new(faults),
             requests: Mutex::default(),
             recent: Mutex::default(),
@@ -85,6 +88,11 @@ impl Shared {
     /// The world, for as long as the guard lives; never across an await.
     pub(super) fn world(&self) -> MutexGuard<'_, World> {
         lock(&self.world)
+    }
+
+    /// Soracom's tokens; never across an await.
+    pub(super) fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        lock(&self.sessions)
     }
 
     pub(super) fn set_faults(&self, faults: Vec<Fault>) {

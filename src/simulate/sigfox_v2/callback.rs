@@ -1,4 +1,4 @@
-//! Callback definitions of the API v2, and the lists of those that were not delivered.
+//! Callback definitions of the API v2.
 
 use std::sync::Arc;
 
@@ -8,11 +8,10 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
-use super::inventory::{GROUP, existing, page_of};
-use crate::simulate::answer::{Answer, Question, Refusal, clamped};
+use crate::simulate::answer::{Answer, Question, Refusal};
 use crate::simulate::callback::{Callback, CallbackKind};
 use crate::simulate::shared::Shared;
-use crate::simulate::world::Undelivered;
+use crate::simulate::world::World;
 
 /// `GET /device-types/{id}/callbacks`.
 pub(super) async fn list(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Answer {
@@ -56,8 +55,21 @@ pub(super) async fn create(
     Path(id): Path<String>,
     Json(body): Json<Map<String, Value>>,
 ) -> Result<Response, Refusal> {
-    let mut world = shared.world();
-    world.device_type(&id).ok_or_else(Refusal::not_found)?;
+    let new_id = add_callback(&mut shared.world(), &id, &body)?;
+    let mut response = (StatusCode::CREATED, Json(json!({ "id": new_id }))).into_response();
+    if let Ok(place) = HeaderValue::from_str(&format!("/v2/device-types/{id}/callbacks/{new_id}")) {
+        response.headers_mut().insert(header::LOCATION, place);
+    }
+    Ok(response)
+}
+
+/// Adds a callback to a device type and names it.
+pub(in crate::simulate) fn add_callback(
+    world: &mut World,
+    device_type: &str,
+    body: &Map<String, Value>,
+) -> Result<String, Refusal> {
+    world.device_type(device_type).ok_or_else(Refusal::not_found)?;
     for required in ["channel", "callbackType", "callbackSubtype", "enabled", "url", "httpMethod"] {
         if !body.contains_key(required) {
             return Err(Refusal::body(required, "is required"));
@@ -69,17 +81,13 @@ pub(super) async fn create(
     let new_id = world.new_id();
     let mut callback =
         Callback { body: None, downlink_hook: false, ..Callback::post(&new_id, kind, "", None) };
-    change(&mut callback, &body)?;
-    let kind = world.device_type_mut(&id).ok_or_else(Refusal::not_found)?;
+    change(&mut callback, body)?;
+    let kind = world.device_type_mut(device_type).ok_or_else(Refusal::not_found)?;
     // The first BIDIR callback of a type is the one that is asked; others must be chosen.
     callback.downlink_hook =
         callback.kind == CallbackKind::Bidir && !kind.callbacks.iter().any(|other| other.downlink_hook);
     kind.callbacks.push(callback);
-    let mut response = (StatusCode::CREATED, Json(json!({ "id": new_id }))).into_response();
-    if let Ok(place) = HeaderValue::from_str(&format!("/v2/device-types/{id}/callbacks/{new_id}")) {
-        response.headers_mut().insert(header::LOCATION, place);
-    }
-    Ok(response)
+    Ok(new_id)
 }
 
 /// Takes over the keys that are there.
@@ -108,7 +116,8 @@ fn change(callback: &mut Callback, body: &Map<String, Value>) -> Result<(), Refu
     Ok(())
 }
 
-fn with_callback(
+/// Does something to one callback of a device type: 204.
+pub(in crate::simulate) fn with_callback(
     shared: &Shared,
     device_type: &str,
     id: &str,
@@ -150,9 +159,19 @@ pub(super) async fn enable(
     Path((device_type, id)): Path<(String, String)>,
     question: Question,
 ) -> Result<StatusCode, Refusal> {
+    enabled_by(&shared, &device_type, &id, &question)
+}
+
+/// Switches a callback on or off by the query's `enabled`.
+pub(in crate::simulate) fn enabled_by(
+    shared: &Shared,
+    device_type: &str,
+    id: &str,
+    question: &Question,
+) -> Result<StatusCode, Refusal> {
     let enabled = question.parameter("enabled").and_then(|enabled| enabled.parse().ok());
     let enabled = enabled.ok_or_else(|| Refusal::parameter("enabled", "must be true or false"))?;
-    with_callback(&shared, &device_type, &id, |callbacks, place| {
+    with_callback(shared, device_type, id, |callbacks, place| {
         if let Some(callback) = callbacks.get_mut(place) {
             callback.enabled = enabled;
             callback.dead = callback.dead && !enabled;
@@ -171,101 +190,5 @@ pub(super) async fn downlink(
             callback.downlink_hook = index == place;
         }
         Ok(())
-    })
-}
-
-/// `GET /devices/{id}/callbacks-not-delivered`.
-pub(super) async fn undelivered_of_device(
-    State(shared): State<Arc<Shared>>,
-    Path(id): Path<String>,
-    question: Question,
-) -> Answer {
-    let device = existing(&shared, &id)?;
-    undelivered(&shared, &question, |entry| entry.device == device, undelivered_row)
-}
-
-/// `GET /device-types/{id}/callbacks-not-delivered`.
-pub(super) async fn undelivered_of_type(
-    State(shared): State<Arc<Shared>>,
-    Path(id): Path<String>,
-    question: Question,
-) -> Answer {
-    shared.world().device_type(&id).map(|_| ()).ok_or_else(Refusal::not_found)?;
-    undelivered(&shared, &question, |entry| entry.device_type == id, undelivered_row)
-}
-
-/// `GET /device-types/{id}/callbacks/{callback}/callbacks-not-delivered`.
-pub(super) async fn undelivered_of_callback(
-    State(shared): State<Arc<Shared>>,
-    Path((_device_type, id)): Path<(String, String)>,
-    question: Question,
-) -> Answer {
-    undelivered(&shared, &question, |entry| entry.callback.id == id, undelivered_row)
-}
-
-/// `GET /groups/{id}/callbacks-not-delivered`: other keys, and `time` in seconds.
-pub(super) async fn undelivered_of_group(
-    State(shared): State<Arc<Shared>>,
-    Path(id): Path<String>,
-    question: Question,
-) -> Answer {
-    if id != GROUP {
-        return Err(Refusal::not_found());
-    }
-    undelivered(
-        &shared,
-        &question,
-        |_| true,
-        |entry| {
-            json!({
-                "device": entry.device,
-                "deviceUrl": format!("https://backend.sigfox.com/device/{}/info", entry.device),
-                "deviceType": entry.device_type,
-                "time": entry.time.as_seconds(),
-                "data": entry.data,
-                "snr": "18.50",
-                "status": entry.status.to_string(),
-                "message": entry.message,
-                "callback": { "url": entry.url, "method": entry.callback.method },
-                "parameters": {},
-            })
-        },
-    )
-}
-
-fn undelivered(
-    shared: &Shared,
-    question: &Question,
-    wanted: impl Fn(&Undelivered) -> bool,
-    row: impl Fn(&Undelivered) -> Value,
-) -> Answer {
-    let since = question.millis("since")?.unwrap_or_default();
-    let before = question.millis("before")?.unwrap_or_else(|| clamped(i64::MAX));
-    let rows = {
-        let world = shared.world();
-        let shown = |entry: &&Undelivered| wanted(entry) && (since..=before).contains(&entry.time);
-        world.undelivered().newest_first().filter(shown).map(row).collect()
-    };
-    page_of(question, rows)
-}
-
-fn undelivered_row(entry: &Undelivered) -> Value {
-    let parameters: Map<String, Value> =
-        entry.parameters.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
-    json!({
-        "deviceId": entry.device,
-        "deviceTypeId": entry.device_type,
-        "time": entry.time.as_millis(),
-        "data": entry.data,
-        "status": entry.status.to_string(),
-        "message": entry.message,
-        "callback": {
-            "url": entry.url,
-            "headers": entry.callback.headers,
-            "body": entry.body,
-            "contentType": entry.callback.content_type,
-            "method": entry.callback.method,
-        },
-        "parameters": parameters,
     })
 }

@@ -15,11 +15,11 @@ use crate::simulate::shared::Shared;
 use crate::simulate::world::{Cut, Device, DeviceType, Of, World};
 
 /// The group that everything simulated belongs to.
-pub(super) const GROUP: &str = "5f00000000000000000000a1";
-const CONTRACT: &str = "5f00000000000000000000b1";
+pub(in crate::simulate) const GROUP: &str = "5f00000000000000000000a1";
+pub(in crate::simulate) const CONTRACT: &str = "5f00000000000000000000b1";
 
 /// The device that a path names, if the Sigfox cloud has it.
-pub(super) fn existing(shared: &Shared, id: &str) -> Result<DeviceId, Refusal> {
+pub(in crate::simulate) fn existing(shared: &Shared, id: &str) -> Result<DeviceId, Refusal> {
     let id: DeviceId = id.parse().ok().ok_or_else(Refusal::not_found)?;
     let world = shared.world();
     let device = world.device(id).filter(|device| device.in_sigfox).ok_or_else(Refusal::not_found)?;
@@ -98,8 +98,17 @@ pub(super) async fn edit_device_type(
 ) -> Result<StatusCode, Refusal> {
     let mut world = shared.world();
     let kind = world.device_type_mut(&id).ok_or_else(Refusal::not_found)?;
+    change_device_type(kind, &changes)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Takes over the keys that are there; all of them or, where one is wrong, none.
+pub(in crate::simulate) fn change_device_type(
+    kind: &mut DeviceType,
+    changes: &Map<String, Value>,
+) -> Result<(), Refusal> {
     let mut edited = kind.clone();
-    for (key, value) in &changes {
+    for (key, value) in changes {
         match key.as_str() {
             "name" => {
                 edited.name = text(key, value)?.ok_or_else(|| Refusal::body(key, "may not be empty"))?
@@ -120,7 +129,7 @@ pub(super) async fn edit_device_type(
         }
     }
     *kind = edited;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(())
 }
 
 fn text(key: &str, value: &Value) -> Result<Option<String>, Refusal> {

@@ -221,12 +221,16 @@ pub(super) async fn locations(
 /// `GET /devices/{id}/messages/metric`.
 pub(super) async fn metric(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Answer {
     let device = existing(&shared, &id)?;
-    let (world, now) = (shared.world(), clock::now());
+    Ok(Json(metric_of(&shared.world(), device, clock::now())))
+}
+
+/// How many messages there were in the last day, week and month.
+pub(in crate::simulate) fn metric_of(world: &World, device: DeviceId, now: Timestamp) -> Value {
     let count = |days: u32| {
         let cut = Cut { since: now.minus(DAY * days), before: now, offset: 0, limit: usize::MAX };
         world.history().newest_first(Of::Device(device), cut).0.len()
     };
-    Ok(Json(json!({ "lastDay": count(1), "lastWeek": count(7), "lastMonth": count(30) })))
+    json!({ "lastDay": count(1), "lastWeek": count(7), "lastMonth": count(30) })
 }
 
 /// `GET /devices/{id}/consumption/{year}`.

@@ -7,6 +7,7 @@ mod callback;
 mod inventory;
 mod message;
 mod place;
+mod undelivered;
 
 use std::sync::Arc;
 
@@ -17,6 +18,11 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post, put};
 use base64::Engine as _;
+
+pub(super) use callback::{add_callback, enabled_by, with_callback};
+pub(super) use inventory::{CONTRACT, GROUP, change_device_type, existing};
+pub(super) use message::metric_of;
+pub(super) use undelivered::group_row_of;
 
 use super::answer::Refusal;
 use super::shared::Shared;
@@ -32,24 +38,21 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
         ("/device-types/{id}/callbacks/{callback}", put(callback::update).delete(callback::delete)),
         ("/device-types/{id}/callbacks/{callback}/enable", put(callback::enable)),
         ("/device-types/{id}/callbacks/{callback}/downlink", put(callback::downlink)),
-        (
-            "/device-types/{id}/callbacks/{callback}/callbacks-not-delivered",
-            get(callback::undelivered_of_callback),
-        ),
-        ("/device-types/{id}/callbacks-not-delivered", get(callback::undelivered_of_type)),
+        ("/device-types/{id}/callbacks/{callback}/callbacks-not-delivered", get(undelivered::of_callback)),
+        ("/device-types/{id}/callbacks-not-delivered", get(undelivered::of_type)),
         ("/devices", get(inventory::devices)),
         ("/devices/{id}", get(inventory::device)),
         ("/devices/{id}/messages", get(message::of_device)),
         ("/devices/{id}/messages/metric", get(message::metric)),
         ("/devices/{id}/locations", get(message::locations)),
-        ("/devices/{id}/callbacks-not-delivered", get(callback::undelivered_of_device)),
+        ("/devices/{id}/callbacks-not-delivered", get(undelivered::of_device)),
         ("/devices/{id}/consumption/{year}", get(message::consumption_of_year)),
         ("/devices/{id}/consumption/{year}/{month}", get(message::consumption_of_month)),
         ("/devices/{id}/disengage", post(inventory::disengage)),
         ("/groups", get(place::groups)),
         ("/groups/{id}", get(place::group)),
         ("/groups/{id}/geoloc-payloads", get(place::geoloc_payloads)),
-        ("/groups/{id}/callbacks-not-delivered", get(callback::undelivered_of_group)),
+        ("/groups/{id}/callbacks-not-delivered", get(undelivered::of_group)),
         ("/users", get(place::users)),
         ("/coverages/operators/redundancy", get(place::redundancy)),
         ("/coverages/global/predictions", get(place::predictions).post(place::predictions_of_many)),

@@ -2,7 +2,10 @@
 
 mod downlink;
 mod fault;
+mod fixture;
+mod sigfox_v1;
 mod sigfox_v2;
+mod soracom;
 
 use std::time::Duration;
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Registration;
 use crate::model::{DeviceId, DownlinkPayload, Timestamp};
 use crate::simulate::callback::Callback;
 use crate::simulate::sensor::Sensor;
@@ -93,8 +94,8 @@ pub struct Device {
     pub device_type: String,
     /// Whether the Sigfox APIs list it.
     pub in_sigfox: bool,
-    /// Whether Soracom lists it.
-    pub in_soracom: bool,
+    /// What Soracom knows of it; none: Soracom does not list it.
+    pub registration: Option<Registration>,
     /// `state` of the Sigfox API v2.
     pub state: u8,
     /// Where it stands.
@@ -111,8 +112,6 @@ pub struct Device {
     pub forced_info_codes: Vec<u8>,
     /// Everything that it received, oldest first.
     pub received: Vec<Received>,
-    /// Soracom's one slot.
-    pub slot: Option<DownlinkPayload>,
     /// How many uplinks it has sent by its schedule.
     pub(crate) sent: u32,
     /// Until when it listens for the answer to its last question.
@@ -130,7 +129,7 @@ impl Device {
             name: format!("device {id}"),
             device_type: device_type.into(),
             in_sigfox: true,
-            in_soracom: false,
+            registration: None,
             state: 0,
             place: Place { latitude: 48.8566, longitude: 2.3522 },
             schedule: None,
@@ -139,7 +138,6 @@ impl Device {
             created: Timestamp::from_millis(1_511_000_000_000).unwrap_or_default(),
             forced_info_codes: Vec::new(),
             received: Vec::new(),
-            slot: None,
             sent: 0,
             listens_until: None,
             quota: (0, 0),
@@ -167,13 +165,14 @@ impl Device {
     /// The same, listed by Soracom too.
     #[must_use]
     pub fn soracom(self) -> Self {
-        Self { in_soracom: true, ..self }
+        let tags = [("name".to_owned(), self.name.clone())].into_iter().collect();
+        Self { registration: Some(Registration { tags, ..Registration::default() }), ..self }
     }
 
     /// The same, listed by Soracom and not by Sigfox.
     #[must_use]
     pub fn soracom_only(self) -> Self {
-        Self { in_soracom: true, in_sigfox: false, ..self }
+        Self { in_sigfox: false, ..self.soracom() }
     }
 
     /// The next sequence number: 12 bits, then from 0 again (support.sigfox.com, sequence number).

@@ -130,7 +130,8 @@ impl World {
     pub(super) fn answer_from_slot(&mut self, number: u64, now: Timestamp) {
         let Some(uplink) = self.history.uplink_mut(number) else { return };
         let Some(device) = self.devices.get_mut(&uplink.device) else { return };
-        if let Some(data) = device.slot.take() {
+        let slot = device.registration.as_mut().and_then(|registration| registration.slot.take());
+        if let Some(data) = slot {
             uplink.answer = Some(data);
             device.received.push(Received { time: now, seq: uplink.seq, data, via: "soracom" });
         }

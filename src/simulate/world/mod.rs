@@ -7,6 +7,8 @@ mod air;
 mod device;
 mod downlink;
 mod history;
+mod soracom;
+mod trouble;
 mod undelivered;
 mod uplink;
 
@@ -17,6 +19,8 @@ pub use air::Telegram;
 pub(super) use air::{Delivery, Event, Outcome};
 pub use device::{Device, DeviceType, Place, Received, Schedule};
 pub(super) use history::{Cut, Of};
+pub use soracom::{Generation, Registration};
+pub(super) use trouble::Trouble;
 pub(super) use undelivered::Undelivered;
 pub use uplink::{Position, Reception, Uplink};
 
@@ -34,6 +38,7 @@ pub struct World {
     devices: BTreeMap<DeviceId, Device>,
     history: history::History,
     undelivered: undelivered::Log,
+    troubles: trouble::Log,
     agenda: Agenda<Event>,
     batches: BTreeMap<String, Vec<u64>>,
     rng: fastrand::Rng,
@@ -51,6 +56,7 @@ impl World {
             devices: BTreeMap::new(),
             history: history::History::default(),
             undelivered: undelivered::Log::default(),
+            troubles: trouble::Log::default(),
             agenda: Agenda::default(),
             batches: BTreeMap::new(),
             rng: fastrand::Rng::with_seed(seed),
@@ -165,11 +171,9 @@ impl World {
 
     /// Puts a downlink into Soracom's one slot of a device; one that waits there is silently discarded.
     pub fn fill_slot(&mut self, device: DeviceId, data: DownlinkPayload) -> bool {
-        let Some(device) = self.devices.get_mut(&device).filter(|device| device.in_soracom) else {
-            return false;
-        };
-        device.slot = Some(data);
-        true
+        let registration = self.devices.get_mut(&device).and_then(|device| device.registration.as_mut());
+        let known = registration.map(|registration| registration.slot = Some(data));
+        known.is_some()
     }
 
     /// A new identifier of 24 hex digits, as the cloud makes them.
