@@ -5,6 +5,7 @@
 
 mod dispatch;
 mod machine;
+mod opportunity;
 mod order;
 mod rules;
 mod watch;
@@ -13,6 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use dispatch::Dispatcher;
+pub use machine::used_today;
+pub use opportunity::Opportunity;
 pub use order::{Cancelled, Expiry, Order, Outcome, Refusal, Report, Target};
 
 use crate::clock;

@@ -36,7 +36,8 @@ fn only_its_room_names_a_crate() {
 fn the_store_imports_the_model_alone() {
     for (file, text) in sources().into_iter().filter(|(file, _)| file.starts_with("store")) {
         for line in text.lines().filter(|line| line.contains("crate::")) {
-            let allowed = ["model", "store", "clock"].iter().any(|room| line.contains(&format!("crate::{room}")));
+            let allowed =
+                ["model", "store", "clock"].iter().any(|room| line.contains(&format!("crate::{room}")));
             assert!(allowed, "{}: {line}", file.display());
         }
     }

@@ -41,7 +41,8 @@ pub(crate) struct Rules {
 }
 
 /// How many items went to the cloud in the UTC day of `now` and did not come back from it.
-pub(crate) fn used_today(queue: &[Downlink], now: Timestamp) -> usize {
+#[must_use]
+pub fn used_today(queue: &[Downlink], now: Timestamp) -> usize {
     queue.iter().filter(|item| went_out_on_day_of(item, now)).count()
 }
 

@@ -1,0 +1,60 @@
+//! What becomes of items that we bring to a cloud.
+
+use super::{Queue, at, order, rules, uplink};
+use crate::downlink::machine::{
+    Cause, Seen, Settled, cancel, hand, in_fixed_answer, is_unconfirmed, observe, settle, sweep,
+};
+use crate::downlink::order::Target;
+use crate::model::DownlinkState::{Failed, Queued, Sent, Submitted};
+
+#[test]
+fn an_item_handed_to_a_cloud_is_resolved_by_what_the_cloud_says() {
+    let back = Settled::Returned("waits".to_owned());
+    for (settled, state) in [
+        (None, Submitted),
+        (Some(Settled::Accepted), Submitted),
+        (Some(back), Queued),
+        (Some(Settled::Refused("gone".to_owned())), Failed),
+    ] {
+        let mut queue = Queue::default();
+        queue.push(&[Ok(order("a", 1)), Ok(order("b", 2))], at(0));
+        let (change, item) = hand(&queue.items, Cause::Handed, &rules(), at(10));
+        queue.apply(change);
+        let item = item.unwrap();
+        assert!(
+            is_unconfirmed(queue.item("a"))
+                && hand(&queue.items, Cause::Handed, &rules(), at(11)).1.is_none()
+        );
+        if let Some(settled) = &settled {
+            queue.apply(settle(&queue.items, &item.id, settled, at(12)));
+        }
+        assert_eq!(queue.item("a").state, state, "{settled:?}");
+        assert_eq!(is_unconfirmed(queue.item("a")), settled.is_none());
+    }
+}
+
+#[test]
+fn the_next_uplink_shows_that_a_slot_was_served_unless_it_did_not_ask() {
+    for (seconds, asked, state) in
+        [(5, None, Submitted), (20, Some(false), Submitted), (20, None, Sent), (20, Some(true), Sent)]
+    {
+        let mut queue = Queue::default();
+        queue.push(&[Ok(order("a", 1))], at(0));
+        queue.apply(hand(&queue.items, Cause::Handed, &rules(), at(10)).0);
+        let seen = Seen { uplink: uplink(1, at(seconds)), asked, acknowledges: false };
+        queue.apply(observe(&queue.items, &seen, at(30)));
+        assert_eq!(queue.item("a").state, state, "uplink of second {seconds}, asked {asked:?}");
+    }
+}
+
+#[test]
+fn what_stands_in_a_fixed_answer_can_be_taken_back_and_ends_in_its_time() {
+    let mut queue = Queue::default();
+    queue.push(&[Ok(order("a", 1)), Ok(order("b", 2))], at(0));
+    queue.apply(hand(&queue.items, Cause::Answered, &rules(), at(10)).0);
+    assert!(in_fixed_answer(queue.item("a")));
+    queue.apply(cancel(&queue.items, &Target::One("a".parse().unwrap()), at(20)).0);
+    queue.apply(hand(&queue.items, Cause::Answered, &rules(), at(30)).0);
+    queue.apply(sweep(&queue.items, at(2 * 86_400)));
+    assert_eq!(queue.states(), "b expired");
+}
