@@ -4,6 +4,8 @@
 //! `cargo bench --bench store -- [UPLINKS]`; a table on standard output. Needs a file system that counts what is
 //! written (not tmpfs): the folder is made in the current directory.
 
+#![expect(clippy::print_stdout, reason = "the table is what it is for")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::time::{Duration, Instant};

@@ -49,7 +49,7 @@ async fn five_thousand_retained_documents_reach_a_new_subscriber() {
     let mut tasks = JoinSet::new();
     tasks.spawn(broker.run(CancellationToken::new()));
     let site = Site::new(&format!("url = \"mqtt://{address}\""));
-    let devices: Vec<_> = (0..2_500).map(|number| listed(number)).collect();
+    let devices: Vec<_> = (0..2_500).map(listed).collect();
     site.store.record_inventory(&factory(), &[], &devices, Timestamp::from_cloud(T0).unwrap()).unwrap();
     let first = Subscriber::start(address.port(), "sigfox2mqtt/bridge/devices").await;
     let publishing = site.publish();

@@ -1,5 +1,4 @@
 //! Callbacks over real HTTP into a real store, and the answers to devices that ask.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails where it stands")]
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,4 @@
 //! The Sigfox client against a scripted cloud: pages, borders, and everything that goes wrong on the way.
-#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 use std::time::Duration;
 

@@ -1,5 +1,4 @@
 //! The tables of `docs/cloud-api.md`: every verb is called, and makes the request that stands there.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails where it stands")]
 
 use std::sync::{Arc, Mutex};
 

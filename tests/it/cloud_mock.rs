@@ -1,11 +1,5 @@
 //! A Sigfox cloud (API v2) for one test: lists that the test sets, and faults by script. Written from the
 //! documents; its cursors are exclusive, the less forgiving of the two ways to read them.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::string_slice,
-    reason = "a test fails where it stands"
-)]
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;

@@ -1,5 +1,4 @@
 //! Soracom against a scripted account: sessions, keys of pages, and data in both shapes.
-#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;

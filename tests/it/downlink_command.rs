@@ -1,10 +1,4 @@
 //! Commands as they come from the broker: what they do to the store, and how they are answered.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test fails where it stands"
-)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

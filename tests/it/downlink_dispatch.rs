@@ -1,10 +1,4 @@
 //! Downlinks that the gateway brings to a cloud: Soracom's slots and the fixed answer of a Sigfox device type.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test fails where it stands"
-)]
 
 use std::net::SocketAddr;
 use std::path::Path as FilePath;

@@ -1,6 +1,5 @@
 //! A source against a scripted cloud and a real store: what is new arrives once, and nothing that a cloud does
 //! ends the polling.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails where it stands")]
 
 use std::time::Duration;
 

@@ -1,5 +1,4 @@
 //! A source that polls twenty times a second into a store of its own.
-#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -1,5 +1,4 @@
 //! A Soracom source against a scripted account and a real store.
-#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 use std::time::Duration;
 

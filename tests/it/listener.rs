@@ -1,5 +1,4 @@
 //! The listener with a real store and real queues, without the rest of the daemon.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails where it stands")]
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Once};

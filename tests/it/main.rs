@@ -1,5 +1,7 @@
 //! Integration tests: the real program against a real broker, a real store and real HTTP.
 
+#![cfg(test)]
+
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -10,10 +12,10 @@ mod cloud;
 mod cloud_calls;
 mod cloud_cli;
 mod cloud_mock;
+mod cloud_soracom;
 mod decode;
 mod doctor;
 mod downlink_command;
-mod cloud_soracom;
 mod downlink_dispatch;
 mod house;
 mod ingest;

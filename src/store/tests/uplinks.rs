@@ -75,7 +75,7 @@ fn a_copy_that_knows_more_is_merged_and_only_its_location_is_told() {
         replay: true,
         ..bare.clone()
     };
-    rig.store.record_sweep(&[more.clone()], None).unwrap();
+    rig.store.record_sweep(std::slice::from_ref(&more), None).unwrap();
     let merged = Uplink { source: bare.source, received: bare.received, replay: false, ..more.clone() };
     assert_eq!(rig.store.uplinks(&UplinkQuery::default()).unwrap(), [merged]);
     assert_eq!(publish_all(&rig.store), ["location 2C of 2C-1789000000-1"]);
