@@ -153,7 +153,9 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
 
     fn at(hours: f64) -> Timestamp {
-        Timestamp::from_cloud(1_789_000_000).unwrap().plus(Duration::from_secs_f64(hours * 3600.0))
+        let origin = Timestamp::from_cloud(1_789_000_000).unwrap();
+        let distance = Duration::from_secs_f64(hours.abs() * 3600.0);
+        if hours < 0.0 { origin.minus(distance) } else { origin.plus(distance) }
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub(super) struct Entity {
 impl Gateway<'_> {
     /// The discovery message of a device with all of its entities.
     pub(super) fn device(&self, device: &Described<'_>) -> Value {
-        self.message(self.device_block(device), &self.entities(device))
+        self.message(&self.device_block(device), &self.entities(device))
     }
 
     /// The discovery message of one entity, for hosts that know no device discovery.
@@ -58,7 +58,7 @@ impl Gateway<'_> {
             "mdl": "Gateway",
             "sw": env!("CARGO_PKG_VERSION"),
         });
-        self.message(block, &self.own_entities(sources))
+        self.message(&block, &self.own_entities(sources))
     }
 
     /// The name under which a device, or the gateway, is known to Home Assistant.
@@ -69,7 +69,7 @@ impl Gateway<'_> {
         }
     }
 
-    fn message(&self, device: Value, entities: &[Entity]) -> Value {
+    fn message(&self, device: &Value, entities: &[Entity]) -> Value {
         let components: Map<String, Value> = entities
             .iter()
             .map(|entity| {

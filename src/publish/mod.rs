@@ -3,6 +3,7 @@
 //! Owns every document of the contract and the task that sends them. It reads the store and is told of changes
 //! by it; it must not know clouds or HTTP, nor what a packet is.
 
+mod about;
 mod availability;
 mod discovery;
 pub mod document;

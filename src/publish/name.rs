@@ -7,6 +7,8 @@ use crate::mqtt::topic::Topics;
 /// A retained document. The order is the one in which they are sent when several are out of date.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Name {
+    /// `bridge/state`, which is said on every connection and never rendered.
+    BridgeState,
     /// `bridge/info`.
     BridgeInfo,
     /// `bridge/sources/<source>`.
@@ -44,6 +46,7 @@ impl Name {
     #[must_use]
     pub fn topic(&self, topics: &Topics, gateway: &str) -> String {
         match self {
+            Self::BridgeState => topics.bridge("state"),
             Self::BridgeInfo => topics.bridge("info"),
             Self::Source(source) => topics.source(source),
             Self::Health => topics.bridge("health"),

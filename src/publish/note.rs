@@ -2,12 +2,22 @@
 
 use std::collections::BTreeSet;
 
+use crate::config::DiscoveryMode;
 use crate::model::{DeviceId, ItemId};
 use crate::store::{Store, StoreError};
 
 const CLEAN: &str = "publish/clean";
+const PLACE: &str = "publish/place";
 const YES: &[u8] = b"yes";
 const NO: &[u8] = b"no";
+
+/// Where a run publishes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) base: String,
+    pub(super) prefix: String,
+    pub(super) mode: DiscoveryMode,
+}
 
 /// Whether the last run ended with nothing at the broker out of date; from now on it does not count as such.
 ///
@@ -35,6 +45,37 @@ pub(super) fn items(store: &Store, device: DeviceId) -> Result<BTreeSet<ItemId>,
 pub(super) fn set_items(store: &Store, device: DeviceId, items: &BTreeSet<ItemId>) -> Result<(), StoreError> {
     let list: Vec<&str> = items.iter().map(ItemId::as_str).collect();
     store.set_note(&key(device), list.join(" ").as_bytes())
+}
+
+/// Where the last run published: base, prefix of discovery, and its mode.
+pub(super) fn place(store: &Store) -> Result<Option<Place>, StoreError> {
+    let note = store.note(PLACE)?.unwrap_or_default();
+    let text = String::from_utf8_lossy(&note);
+    let mut lines = text.lines();
+    Ok(match (lines.next(), lines.next(), lines.next()) {
+        (Some(base), Some(prefix), Some(mode)) => {
+            Some(Place { base: base.to_owned(), prefix: prefix.to_owned(), mode: mode_of(mode) })
+        }
+        _ => None,
+    })
+}
+
+/// Where this run publishes.
+pub(super) fn set_place(store: &Store, place: &Place) -> Result<(), StoreError> {
+    let mode = match place.mode {
+        DiscoveryMode::Device => "device",
+        DiscoveryMode::Component => "component",
+        DiscoveryMode::Off => "off",
+    };
+    store.set_note(PLACE, format!("{}\n{}\n{mode}", place.base, place.prefix).as_bytes())
+}
+
+fn mode_of(text: &str) -> DiscoveryMode {
+    match text {
+        "device" => DiscoveryMode::Device,
+        "component" => DiscoveryMode::Component,
+        _ => DiscoveryMode::Off,
+    }
 }
 
 fn key(device: DeviceId) -> String {

@@ -6,18 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde_json::{Map, Value, json};
 
 use super::Name;
 use super::document::{
-    BridgeEvent, BridgeInfo, DeviceIndex, DeviceIndexRow, DeviceInfo, DownlinkCapability, DownlinkItem,
-    DownlinkSummary, FieldRow, LocationDocument, Place, QueueRow, Quota, ServiceEvent, SourceDocument,
-    SourceRow, TypeRow, UplinkDocument, VERSION, print,
+    BridgeEvent, DeviceInfo, DownlinkCapability, DownlinkItem, DownlinkSummary, FieldRow, LocationDocument,
+    Place, QueueRow, Quota, ServiceEvent, SourceDocument, TypeRow, UplinkDocument, VERSION, print,
 };
 use super::health::{Counts, Health};
 use super::outage::Outages;
 use super::state::place_of;
-use crate::config::{Config, DiscoveryMode, DownlinkVia, Protocol, SourceKind};
+use crate::config::{Config, DownlinkVia};
 use crate::decode::{Decoded, Registry, Resolved};
 use crate::ingest::StatusBoard;
 use crate::model::{Device, DeviceId, DeviceType, Event, Evidence, Fields, Timestamp, Uplink, UplinkId};
@@ -27,9 +25,6 @@ use crate::store::{DeviceState, Store, StoreError, UplinkQuery};
 
 /// How long an event is of use to a subscriber that is away.
 const EVENT_EXPIRY: Duration = Duration::from_secs(7 * 24 * 3600);
-
-/// Version of the contract (`bridge/info`).
-const CONTRACT: u8 = 1;
 
 /// What is to become of a retained topic.
 #[derive(Debug)]
@@ -83,6 +78,7 @@ impl Renderer {
     /// The message of a retained document, as it is now.
     pub(super) fn retained(&self, name: &Name, now: Timestamp) -> Result<Rendered, StoreError> {
         match name {
+            Name::BridgeState => Ok(Rendered::Nothing),
             Name::BridgeInfo => Ok(Rendered::Keep(self.bridge_info())),
             Name::Source(source) => Ok(match self.status.all().get(source) {
                 Some(status) => Rendered::Keep(print(&SourceDocument::new(status))),
@@ -201,72 +197,6 @@ impl Renderer {
         Publish { topic: topic.to_owned(), payload, retain: false, properties }
     }
 
-    fn bridge_info(&self) -> Bytes {
-        let config = &self.config;
-        let sources = config.sources.iter().map(|source| SourceRow {
-            name: &source.name,
-            kind: match source.kind {
-                SourceKind::Sigfox { .. } => "sigfox",
-                SourceKind::Soracom { .. } => "soracom",
-            },
-            downlink: via(source.downlink),
-        });
-        let features = [
-            ("embedded-broker", cfg!(feature = "embedded-broker")),
-            ("javascript", cfg!(feature = "javascript")),
-        ];
-        print(&BridgeInfo {
-            v: VERSION,
-            version: env!("CARGO_PKG_VERSION"),
-            contract: CONTRACT,
-            gateway: &config.gateway.id,
-            features: features.iter().filter(|(_, built)| *built).map(|(name, _)| *name).collect(),
-            sources: sources.collect(),
-            restart_required: false,
-            settings: self.settings(),
-        })
-    }
-
-    /// The settings that others may need to know: an allow-list, so that a new secret is not published by default.
-    fn settings(&self) -> Map<String, Value> {
-        let config = &self.config;
-        let settings = json!({
-            "base": config.mqtt.base,
-            "protocol": match config.mqtt.protocol { Protocol::V4 => 4, Protocol::V5 => 5 },
-            "max_inflight": config.mqtt.max_inflight,
-            "attributes": config.mqtt.attributes,
-            "discovery": {
-                "mode": match config.mqtt.discovery.mode {
-                    DiscoveryMode::Device => "device",
-                    DiscoveryMode::Component => "component",
-                    DiscoveryMode::Off => "off",
-                },
-                "prefix": config.mqtt.discovery.prefix,
-            },
-            "downlink": {
-                "expires_after_s": config.downlink.expires_after.as_secs(),
-                "daily_limit": config.downlink.daily_limit,
-            },
-            "store": { "keep_s": config.store.keep.as_secs(), "max_size": config.store.max_size },
-        });
-        settings.as_object().cloned().unwrap_or_default()
-    }
-
-    fn index(&self) -> Result<Rendered, StoreError> {
-        let mut rows = Vec::new();
-        for device in self.store.devices()?.into_iter().filter(|device| !device.gone) {
-            let profile = self.profile(device.id)?;
-            let named = profile.device_type.and_then(|device_type| device_type.name);
-            rows.push(DeviceIndexRow {
-                id: device.id,
-                name: profile.name,
-                device_type: named.or(device.device_type),
-                source: device.source,
-            });
-        }
-        Ok(Rendered::Keep(print(&DeviceIndex { v: VERSION, devices: rows })))
-    }
-
     fn info(&self, id: DeviceId) -> Result<Rendered, StoreError> {
         let profile = self.profile(id)?;
         let Some(device) = &profile.device else { return Ok(Rendered::Nothing) };
@@ -383,7 +313,7 @@ fn printed(id: DeviceId, device: Option<&Device>) -> DeviceId {
     device.map_or(id, |device| device.id)
 }
 
-fn via(mode: DownlinkVia) -> &'static str {
+pub(super) fn via(mode: DownlinkVia) -> &'static str {
     match mode {
         DownlinkVia::Callback => "callback",
         DownlinkVia::Direct => "direct",

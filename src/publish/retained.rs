@@ -7,10 +7,12 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use bytes::Bytes;
 
+use super::note::{self, Place};
 use super::render::{Rendered, Renderer, json_properties};
-use super::{Name, health, note};
+use super::{Name, health};
 use crate::config::DiscoveryMode;
 use crate::model::{DeviceId, SourceName, Timestamp};
+use crate::mqtt::topic::Topics;
 use crate::mqtt::{Properties, Publish};
 use crate::store::StoreError;
 
@@ -94,6 +96,38 @@ impl Retained {
             self.queue_changed(renderer, device.id)?;
         }
         Ok(())
+    }
+
+    /// What an earlier run left where this one does not publish, because the configuration changed.
+    pub(super) fn leftovers(&mut self, renderer: &Renderer) -> Result<(), StoreError> {
+        let mqtt = &renderer.config.mqtt;
+        let (base, prefix, mode) = (mqtt.base.clone(), mqtt.discovery.prefix.clone(), mqtt.discovery.mode);
+        let here = Place { base, prefix, mode };
+        let Some(there) = note::place(&renderer.store)?.filter(|there| *there != here) else {
+            return note::set_place(&renderer.store, &here);
+        };
+        let topics = Topics::new(&there.base, &there.prefix);
+        let mut names = Vec::new();
+        if (&there.prefix, there.mode) != (&here.prefix, here.mode) {
+            names.push(Name::GatewayDiscovery);
+            for device in renderer.store.devices()? {
+                names.extend(renderer.discovery_names(device.id, there.mode)?);
+            }
+        }
+        if there.base != here.base {
+            names.extend([Name::BridgeState, Name::BridgeInfo, Name::Health, Name::Devices]);
+            names.extend(renderer.status.all().into_keys().map(Name::Source));
+            for device in renderer.store.devices()? {
+                names.extend([Name::Info(device.id), Name::Downlink(device.id)]);
+                names.extend(renderer.state_names(device.id)?);
+                let items = note::items(&renderer.store, device.id)?;
+                names.extend(items.into_iter().map(|item| Name::Item(device.id, item)));
+            }
+        }
+        let gateway = &renderer.config.gateway.id;
+        self.stale.extend(names.into_iter().map(|name| Name::Gone(name.topic(&topics, gateway))));
+        // A crash before all of it is cleared leaves the rest: to clear it, the old settings must be used once more.
+        note::set_place(&renderer.store, &here)
     }
 
     /// The broker, or who listens there, may have forgotten all of it.

@@ -25,5 +25,7 @@ mod ingest_v1;
 mod listener;
 mod main_job;
 mod mqtt;
+mod mqtt_cuts;
+mod mqtt_presence;
 mod publisher_rig;
 mod reading;

@@ -56,6 +56,11 @@ impl Site {
         Self { store, config: Arc::new(config(mqtt)), _folder: folder }
     }
 
+    /// Changes what stands under `[mqtt]`, as a restart finds it.
+    pub(crate) fn reconfigure(&mut self, mqtt: &str) {
+        self.config = Arc::new(config(mqtt));
+    }
+
     /// Begins to publish.
     pub(crate) fn publish(&self) -> Publishing {
         let config = &self.config;

@@ -4,6 +4,9 @@
 //! that line sends it again. A retained document is only a name until there is room for it, so memory is bounded
 //! by the number of devices.
 
+mod hear;
+mod send;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::document::{BridgeState, print};
 use super::flight::{Cargo, Flights};
 use super::outage::Outages;
-use super::outbox::{Outbox, Refusal};
+use super::outbox::Outbox;
 use super::render::{Renderer, json_properties};
 use super::reply::{Order, ReplyQueue};
 use super::retained::Retained;
@@ -24,7 +27,7 @@ use crate::config::Config;
 use crate::decode::Registry;
 use crate::ingest::StatusBoard;
 use crate::mqtt::topic::Topics;
-use crate::mqtt::{Epoch, Link, News, NotTaken, Progress, Publish, Verdict};
+use crate::mqtt::{Epoch, Link, Progress, Publish};
 use crate::store::{Change, Store, StoreError};
 
 /// How many answers may wait for the broker; with one more, commands wait.
@@ -112,6 +115,7 @@ impl Publisher {
         self.start_over = !note::begin(&self.renderer.store).await?;
         let sources = self.renderer.status.all().into_keys();
         self.renderer.outages = Outages::load(&self.renderer.store, sources, clock::now())?;
+        self.retained.leftovers(&self.renderer)?;
         self.retained.descriptions(&self.renderer)?;
         let changed = self.renderer.store.changed();
         let mut status = self.renderer.status.watch();
@@ -216,151 +220,6 @@ impl Publisher {
         if self.unless_failed(marked).is_none() {
             self.everything_at.get_or_insert(Instant::now() + RETRY);
         }
-    }
-
-    fn hear(&mut self, news: News) {
-        match news {
-            News::Online { epoch, session_present } => {
-                self.online = Some((epoch, false));
-                self.outbox.more();
-                if self.start_over || !session_present {
-                    self.start_over = false;
-                    self.everything_again();
-                }
-            }
-            News::Offline => {
-                self.online = None;
-                for cargo in self.flights.void() {
-                    match cargo {
-                        Cargo::Reply(reply) => self.replies.push_back(reply),
-                        Cargo::Retained(stamp) => self.retained.again(stamp),
-                        Cargo::BridgeState | Cargo::Event(_) => {}
-                    }
-                }
-                self.outbox.void();
-            }
-            News::Acked(ticket, verdict) => {
-                if let Some((cargo, topic)) = self.flights.landed(ticket) {
-                    self.landed(cargo, &topic, verdict);
-                }
-            }
-        }
-    }
-
-    fn landed(&mut self, cargo: Cargo, topic: &str, verdict: Verdict) {
-        self.renderer.counts.messages += u64::from(verdict == Verdict::Taken);
-        match (cargo, verdict) {
-            (Cargo::Event(key), Verdict::Taken) => self.outbox.acknowledged(&key),
-            (Cargo::Retained(stamp), Verdict::Taken) => {
-                let noted = self.retained.arrived(&self.renderer, &stamp);
-                self.unless_failed(noted);
-            }
-            (Cargo::BridgeState | Cargo::Reply(_), Verdict::Taken) => {}
-            (cargo, Verdict::Later(reason)) => {
-                tracing::warn!(topic, reason, "the broker does not take a message now");
-                self.paused_until = Some(Instant::now() + RETRY);
-                match cargo {
-                    Cargo::Event(key) => self.outbox.again(&key),
-                    Cargo::Retained(stamp) => self.retained.again(stamp),
-                    Cargo::Reply(reply) => self.replies.push_front(reply),
-                    Cargo::BridgeState => self.online = self.online.map(|(epoch, _)| (epoch, false)),
-                }
-            }
-            (cargo, Verdict::Refused(reason)) => self.refused(cargo, &Refusal { topic, reason: &reason }),
-        }
-    }
-
-    fn refused(&mut self, cargo: Cargo, refusal: &Refusal<'_>) {
-        let &Refusal { topic, reason } = refusal;
-        match cargo {
-            Cargo::Event(key) => self.outbox.refused(&self.renderer, &key, refusal),
-            Cargo::Retained(_) => tracing::warn!(topic, reason, "document refused"),
-            Cargo::Reply(_) => tracing::warn!(topic, reason, "answer refused"),
-            Cargo::BridgeState => tracing::error!(topic, reason, "the broker refuses to know our state"),
-        }
-    }
-
-    /// Hands over as much as there is room for.
-    fn send(&mut self) {
-        let Some((epoch, greeted)) = self.online else { return };
-        if !greeted {
-            if !self.hand_over(epoch, Cargo::BridgeState, self.bridge_state(&BridgeState::ONLINE)) {
-                return;
-            }
-            self.online = Some((epoch, true));
-        }
-        while self.paused_until.is_none() && self.link.has_room(epoch) {
-            let next = self.next_message();
-            let Some(Some((cargo, message))) = self.unless_failed(next) else { break };
-            if !self.hand_over(epoch, cargo, message) {
-                break;
-            }
-        }
-    }
-
-    /// Whether there may be room for more; what is not taken is put back where it came from.
-    fn hand_over(&mut self, epoch: Epoch, cargo: Cargo, message: Publish) -> bool {
-        let ticket = self.flights.ticket();
-        match self.link.try_publish(epoch, ticket, &message) {
-            Ok(()) => self.flights.departed(ticket, cargo, message.topic),
-            Err(NotTaken::Full | NotTaken::Offline) => {
-                match cargo {
-                    Cargo::Event(key) => self.outbox.put_back(key, message),
-                    Cargo::Reply(reply) => self.replies.push_front(reply),
-                    Cargo::Retained(stamp) => self.retained.again(stamp),
-                    Cargo::BridgeState => {}
-                }
-                return false;
-            }
-            Err(never @ (NotTaken::TooLarge { .. } | NotTaken::Malformed)) => {
-                let refusal = Refusal { topic: &message.topic, reason: &never.to_string() };
-                self.refused(cargo, &refusal);
-            }
-        }
-        true
-    }
-
-    /// Answers first; then retained documents and events take turns.
-    fn next_message(&mut self) -> Result<Option<(Cargo, Publish)>, StoreError> {
-        if let Some(reply) = self.replies.pop_front() {
-            return Ok(Some((Cargo::Reply(reply.clone()), reply.into())));
-        }
-        self.retained_turn = !self.retained_turn;
-        if self.retained_turn {
-            if let Some(document) = self.next_retained()? {
-                return Ok(Some(document));
-            }
-        }
-        match self.next_event()? {
-            Some(event) => Ok(Some(event)),
-            None => self.next_retained(),
-        }
-    }
-
-    fn next_retained(&mut self) -> Result<Option<(Cargo, Publish)>, StoreError> {
-        let next = self.retained.next(&self.renderer, clock::now())?;
-        Ok(next.map(|(stamp, message)| (Cargo::Retained(stamp), message)))
-    }
-
-    fn next_event(&mut self) -> Result<Option<(Cargo, Publish)>, StoreError> {
-        let next = self.outbox.next(&self.renderer)?;
-        Ok(next.map(|(key, message)| (Cargo::Event(key), message)))
-    }
-
-    /// Lets the store forget what the broker has; the states that this changed are sent at once.
-    fn settle(&mut self) {
-        let settled = self.outbox.settle(&self.renderer);
-        let devices = self.unless_failed(settled).unwrap_or_default();
-        if devices.is_empty() {
-            return;
-        }
-        for device in devices {
-            match self.renderer.state_names(device) {
-                Ok(names) => self.retained.mark(names),
-                Err(error) => self.or_everything_later(Err(error)),
-            }
-        }
-        self.send();
     }
 
     /// The last word: what is acknowledged counts, then `offline`, then goodbye.

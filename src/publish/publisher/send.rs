@@ -1,0 +1,78 @@
+//! What is handed over next, while there is room.
+
+use super::Publisher;
+use crate::clock;
+use crate::mqtt::{Epoch, NotTaken, Publish};
+use crate::publish::document::BridgeState;
+use crate::publish::flight::Cargo;
+use crate::publish::outbox::Refusal;
+use crate::store::StoreError;
+
+impl Publisher {
+    /// Hands over as much as there is room for.
+    pub(super) fn send(&mut self) {
+        let Some((epoch, greeted)) = self.online else { return };
+        if !greeted {
+            if !self.hand_over(epoch, Cargo::BridgeState, self.bridge_state(&BridgeState::ONLINE)) {
+                return;
+            }
+            self.online = Some((epoch, true));
+        }
+        while self.paused_until.is_none() && self.link.has_room(epoch) {
+            let next = self.next_message();
+            let Some(Some((cargo, message))) = self.unless_failed(next) else { break };
+            if !self.hand_over(epoch, cargo, message) {
+                break;
+            }
+        }
+    }
+
+    /// Whether there may be room for more; what is not taken is put back where it came from.
+    pub(super) fn hand_over(&mut self, epoch: Epoch, cargo: Cargo, message: Publish) -> bool {
+        let ticket = self.flights.ticket();
+        match self.link.try_publish(epoch, ticket, &message) {
+            Ok(()) => self.flights.departed(ticket, cargo, message.topic),
+            Err(NotTaken::Full | NotTaken::Offline) => {
+                match cargo {
+                    Cargo::Event(key) => self.outbox.put_back(key, message),
+                    Cargo::Reply(reply) => self.replies.push_front(reply),
+                    Cargo::Retained(stamp) => self.retained.again(stamp),
+                    Cargo::BridgeState => {}
+                }
+                return false;
+            }
+            Err(never @ (NotTaken::TooLarge { .. } | NotTaken::Malformed)) => {
+                let refusal = Refusal { topic: &message.topic, reason: &never.to_string() };
+                self.refused(cargo, &refusal);
+            }
+        }
+        true
+    }
+
+    /// Answers first; then retained documents and events take turns.
+    fn next_message(&mut self) -> Result<Option<(Cargo, Publish)>, StoreError> {
+        if let Some(reply) = self.replies.pop_front() {
+            return Ok(Some((Cargo::Reply(reply.clone()), reply.into())));
+        }
+        self.retained_turn = !self.retained_turn;
+        if self.retained_turn {
+            if let Some(document) = self.next_retained()? {
+                return Ok(Some(document));
+            }
+        }
+        match self.next_event()? {
+            Some(event) => Ok(Some(event)),
+            None => self.next_retained(),
+        }
+    }
+
+    fn next_retained(&mut self) -> Result<Option<(Cargo, Publish)>, StoreError> {
+        let next = self.retained.next(&self.renderer, clock::now())?;
+        Ok(next.map(|(stamp, message)| (Cargo::Retained(stamp), message)))
+    }
+
+    fn next_event(&mut self) -> Result<Option<(Cargo, Publish)>, StoreError> {
+        let next = self.outbox.next(&self.renderer)?;
+        Ok(next.map(|(key, message)| (Cargo::Event(key), message)))
+    }
+}

@@ -1,0 +1,108 @@
+//! What Home Assistant and other watchers are told: availability, discovery, health, attributes.
+
+use serde_json::{Value, json};
+use sigfox2mqtt::clock;
+use sigfox2mqtt::ingest::SourceState;
+
+use crate::publisher_rig::{Site, factory, uplink};
+use crate::support::mosquitto::Mosquitto;
+use crate::support::subscriber::Subscriber;
+
+fn now() -> i64 {
+    clock::now().as_seconds()
+}
+
+fn lines(broker: &Mosquitto, more: &str) -> String {
+    format!("url = \"{}\"\n{more}", broker.url())
+}
+
+#[tokio::test]
+async fn nobody_is_missing_before_the_first_answer_of_the_cloud() {
+    let broker = Mosquitto::start().await;
+    let subscriber = Subscriber::start(broker.port(), "sigfox2mqtt/device/+/availability").await;
+    let site = Site::new(&lines(&broker, ""));
+    site.store
+        .record_sweep(&[uplink("1A2B3C", now() - 60, "012c80"), uplink("2C", now() - 900_000, "00")], None)
+        .unwrap();
+    let publishing = site.publish();
+    let heard = subscriber.until("1A2B3C/availability", 1).await[0].json();
+    assert_eq!((&heard["state"], &heard["reason"]), (&json!("online"), &json!("on_schedule")));
+    assert_eq!((&heard["basis"], &heard["expected_interval_s"]), (&json!("default"), &json!(90_000)));
+    site.drained().await;
+    assert!(subscriber.on("2C/availability").is_empty(), "the cloud was not asked yet");
+    publishing.board.update(&factory(), |status| {
+        status.state = SourceState::Ok;
+        status.last_success = Some(clock::now());
+    });
+    let missing = subscriber.until("2C/availability", 1).await[0].json();
+    assert_eq!((&missing["state"], &missing["reason"]), (&json!("offline"), &json!("missed")));
+    publishing.stop().await;
+}
+
+#[tokio::test]
+async fn devices_and_gateway_are_discovered_and_forgotten_with_the_mode() {
+    let broker = Mosquitto::start().await;
+    let subscriber = Subscriber::start(broker.port(), "homeassistant/#").await;
+    let mut site = Site::new(&lines(&broker, ""));
+    site.store.record_sweep(&[uplink("1A2B3C", now() - 60, "012c80")], None).unwrap();
+    let publishing = site.publish();
+    let message = subscriber.until("homeassistant/device/sigfox2mqtt_gw_1A2B3C/config", 1).await[0].json();
+    assert_eq!(message["dev"]["name"], json!("Tank 3"));
+    assert_eq!(message["cmps"]["field_level"]["unit_of_measurement"], json!("mm"));
+    assert_eq!(message["cmps"]["field_alarm"]["p"], json!("binary_sensor"));
+    assert_eq!(message["cmps"]["downlink_push"]["enabled_by_default"], json!(false));
+    subscriber.until("homeassistant/device/sigfox2mqtt_gw/config", 1).await;
+    publishing.stop().await;
+    site.reconfigure(&lines(&broker, "[mqtt.discovery]\nmode = \"component\""));
+    let publishing = site.publish();
+    let sensor = "homeassistant/sensor/sigfox2mqtt_gw_1A2B3C/field_level/config";
+    assert_eq!(subscriber.until(sensor, 1).await[0].json()["dev"]["name"], json!("Tank 3"));
+    let device = subscriber.until("homeassistant/device/sigfox2mqtt_gw_1A2B3C/config", 2).await;
+    assert!(device[1].payload.is_empty(), "the other mode's message is cleared");
+    publishing.stop().await;
+    site.reconfigure(&lines(&broker, "base = \"other\"\n[mqtt.discovery]\nmode = \"off\""));
+    let old = Subscriber::start(broker.port(), "sigfox2mqtt/device/1A2B3C/state").await;
+    old.until("/state", 1).await;
+    let publishing = site.publish();
+    assert!(subscriber.until(sensor, 2).await[1].payload.is_empty());
+    assert!(old.until("/state", 2).await[1].payload.is_empty(), "nothing is left below the old base");
+    publishing.stop().await;
+}
+
+#[tokio::test]
+async fn home_assistant_gets_everything_again_when_it_is_born() {
+    let broker = Mosquitto::start().await;
+    let subscriber = Subscriber::start(broker.port(), "#").await;
+    let site = Site::new(&lines(&broker, ""));
+    site.store.record_sweep(&[uplink("1A2B3C", now() - 60, "012c80")], None).unwrap();
+    let publishing = site.publish();
+    site.drained().await;
+    subscriber.until("1A2B3C/state", 1).await;
+    let before = subscriber.on("sigfox2mqtt_gw_1A2B3C/config").len();
+    for _ in 0..5 {
+        publishing.replies.birth().await;
+    }
+    subscriber.until("sigfox2mqtt_gw_1A2B3C/config", before + 1).await;
+    subscriber.until("1A2B3C/state", 2).await;
+    publishing.stop().await;
+    assert_eq!(subscriber.on("sigfox2mqtt_gw_1A2B3C/config").len(), before + 1, "once for all births");
+}
+
+#[tokio::test]
+async fn fields_have_topics_of_their_own_where_wanted_and_the_gateway_tells_its_health() {
+    let broker = Mosquitto::start().await;
+    let subscriber = Subscriber::start(broker.port(), "sigfox2mqtt/#").await;
+    let site = Site::new(&lines(&broker, "attributes = true"));
+    site.store.record_sweep(&[uplink("1A2B3C", now() - 60, "012c80")], None).unwrap();
+    let publishing = site.publish();
+    let level = subscriber.until("device/1A2B3C/attr/level", 1).await;
+    assert_eq!((&level[0].payload[..], level[0].topic.contains("event")), (&b"300"[..], false));
+    assert_eq!(subscriber.until("device/1A2B3C/attr/alarm", 1).await[0].payload, b"false");
+    let health: Value = subscriber.until("bridge/health", 1).await[0].json();
+    assert_eq!(health["v"], json!(1));
+    for key in ["uptime_s", "memory_bytes", "store_bytes", "messages_in", "messages_out"] {
+        assert!(health[key].is_u64(), "{key} of {health}");
+    }
+    assert!(health["outbox"]["depth"].is_u64());
+    publishing.stop().await;
+}

@@ -1,0 +1,127 @@
+//! A TCP proxy that a test can make cruel: it cuts connections, or swallows what goes through.
+
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use std::io::{Read as _, Write as _};
+
+/// A proxy to one address; closed when dropped.
+pub(crate) struct Proxy {
+    address: SocketAddr,
+    rules: Arc<Rules>,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+/// What the proxy does to connections.
+#[derive(Default)]
+struct Rules {
+    /// Connections are cut after so many milliseconds, more or less; 0: never.
+    cut_after_ms: AtomicU64,
+    cuts: AtomicU32,
+    /// What the broker says is swallowed.
+    is_deaf: AtomicBool,
+    is_closed: AtomicBool,
+}
+
+impl Proxy {
+    pub(crate) fn start(target: u16) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let rules = Arc::new(Rules::default());
+        let acceptor = std::thread::spawn({
+            let rules = Arc::clone(&rules);
+            move || {
+                let mut pumps = Vec::new();
+                for client in listener.incoming() {
+                    if rules.is_closed.load(Ordering::SeqCst) {
+                        break;
+                    }
+                    let (Ok(client), Ok(server)) =
+                        (client, TcpStream::connect((Ipv4Addr::LOCALHOST, target)))
+                    else {
+                        continue;
+                    };
+                    let limit = match rules.cut_after_ms.load(Ordering::SeqCst) {
+                        0 => None,
+                        mean => {
+                            Some(Instant::now() + Duration::from_millis(mean / 2 + fastrand::u64(0..=mean)))
+                        }
+                    };
+                    for (from, to, to_client) in [(&client, &server, false), (&server, &client, true)] {
+                        let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+                        let rules = Arc::clone(&rules);
+                        pumps.push(std::thread::spawn(move || pump(from, to, limit, to_client, &rules)));
+                    }
+                }
+                for pump in pumps {
+                    pump.join().unwrap();
+                }
+            }
+        });
+        Self { address, rules, acceptor: Some(acceptor) }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// Cuts each new connection after about so long; nothing: never.
+    pub(crate) fn cut_after(&self, mean: Option<Duration>) {
+        let milliseconds = mean.map_or(0, |mean| u64::try_from(mean.as_millis()).unwrap());
+        self.rules.cut_after_ms.store(milliseconds, Ordering::SeqCst);
+    }
+
+    /// How many connections were cut.
+    pub(crate) fn cuts(&self) -> u32 {
+        self.rules.cuts.load(Ordering::SeqCst)
+    }
+
+    /// Whether what the broker says is swallowed.
+    pub(crate) fn deaf(&self, deaf: bool) {
+        self.rules.is_deaf.store(deaf, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.rules.is_closed.store(true, Ordering::SeqCst);
+        // Wakes the acceptor; pumps look for the flag by themselves.
+        drop(TcpStream::connect(self.address));
+        if let Some(acceptor) = self.acceptor.take() {
+            acceptor.join().unwrap();
+        }
+    }
+}
+
+fn pump(mut from: TcpStream, mut to: TcpStream, limit: Option<Instant>, to_client: bool, rules: &Rules) {
+    from.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
+    let mut buffer = [0; 16 * 1024];
+    loop {
+        if limit.is_some_and(|limit| Instant::now() > limit) {
+            if to_client {
+                rules.cuts.fetch_add(1, Ordering::SeqCst);
+            }
+            break;
+        }
+        if rules.is_closed.load(Ordering::SeqCst) {
+            break;
+        }
+        match from.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => {
+                let swallowed = to_client && rules.is_deaf.load(Ordering::SeqCst);
+                if !swallowed && to.write_all(&buffer[..count]).is_err() {
+                    break;
+                }
+            }
+            Err(error)
+                if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {}
+            Err(_) => break,
+        }
+    }
+    drop(from.shutdown(Shutdown::Both));
+    drop(to.shutdown(Shutdown::Both));
+}
