@@ -29,8 +29,11 @@ const LAST_WORD: Duration = Duration::from_secs(4);
 /// How long the goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// A connection that stood so long was a good one: the next attempt is made at once.
-const GOOD: Duration = Duration::from_secs(30);
+/// A connection over which so many publishes arrived was a good one: the next is made almost at once.
+const GOOD: u64 = 10;
+
+/// Almost at once, so that the gateways of a site do not come all together.
+const SOON_MS: std::ops::Range<u64> = 50..150;
 
 /// The task that holds the connection.
 pub struct Driver {
@@ -61,30 +64,36 @@ impl Driver {
     pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut pauses = Pauses::new();
         loop {
-            let begun = Instant::now();
             let fault = match self.connection(&stop).await {
                 Ok(Closed) => {
-                    self.shared.offline();
+                    let arrived = self.shared.offline();
+                    tracing::info!(broker = %self.options.place(), arrived, "disconnected from the broker");
                     return Ok(());
                 }
                 Err(fault) => fault,
             };
-            self.shared.offline();
-            if begun.elapsed() > GOOD {
-                pauses = Pauses::new();
-            }
+            let arrived = self.shared.offline();
             self.options.clean = matches!(fault, Fault::TooLargeForUs);
-            let pause = pauses.next(&fault);
-            let broker = self.options.place();
-            if matches!(fault, Fault::Lost(_)) {
-                tracing::warn!(%broker, reason = %fault, retry_s = pause.as_secs(), "no connection to the broker");
+            let pause = if arrived >= GOOD && matches!(fault, Fault::Lost(_)) {
+                pauses = Pauses::new();
+                Duration::from_millis(fastrand::u64(SOON_MS))
             } else {
-                tracing::error!(%broker, reason = %fault, retry_s = pause.as_secs(), "no connection to the broker");
-            }
+                pauses.next(&fault)
+            };
+            self.report(&fault, pause);
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 () = sleep(pause) => {}
             }
+        }
+    }
+
+    fn report(&self, fault: &Fault, pause: Duration) {
+        let (broker, retry_s) = (self.options.place(), pause.as_secs_f32());
+        if matches!(fault, Fault::Lost(_)) {
+            tracing::warn!(%broker, reason = %fault, retry_s, "no connection to the broker");
+        } else {
+            tracing::error!(%broker, reason = %fault, retry_s, "no connection to the broker");
         }
     }
 

@@ -68,6 +68,8 @@ struct State {
     capacity: usize,
     epoch: u64,
     online: Option<Online>,
+    /// How many publishes of this connection the broker has acknowledged.
+    arrived: u64,
     closing: bool,
 }
 
@@ -80,7 +82,14 @@ struct Online {
 
 impl Shared {
     pub(super) fn new(capacity: usize) -> Self {
-        let state = State { window: Window::new(capacity), capacity, epoch: 0, online: None, closing: false };
+        let state = State {
+            window: Window::new(capacity),
+            capacity,
+            epoch: 0,
+            online: None,
+            arrived: 0,
+            closing: false,
+        };
         Self { state: Mutex::new(state), news: Notify::new(), closing: Notify::new() }
     }
 
@@ -110,14 +119,16 @@ impl Shared {
         epoch
     }
 
-    /// The connection is gone.
-    pub(super) fn offline(&self) {
+    /// The connection is gone; gives how many publishes arrived over it.
+    pub(super) fn offline(&self) -> u64 {
         let mut state = self.lock();
         let capacity = state.capacity;
         state.online = None;
         state.window.void(capacity);
+        let arrived = std::mem::take(&mut state.arrived);
         drop(state);
         self.news.notify_one();
+        arrived
     }
 
     pub(super) fn sent(&self, packet: u16) -> Result<(), Mismatch> {
@@ -125,7 +136,10 @@ impl Shared {
     }
 
     pub(super) fn acknowledged(&self, packet: u16, verdict: Verdict) -> Result<(), Mismatch> {
-        self.lock().window.acknowledged(packet, verdict)?;
+        let mut state = self.lock();
+        state.window.acknowledged(packet, verdict)?;
+        state.arrived += 1;
+        drop(state);
         self.news.notify_one();
         Ok(())
     }

@@ -27,5 +27,6 @@ mod main_job;
 mod mqtt;
 mod mqtt_cuts;
 mod mqtt_presence;
+mod mqtt_rights;
 mod publisher_rig;
 mod reading;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use sigfox2mqtt::model::Uplink;
 
 use crate::publisher_rig::{Site, uplink};
+use crate::support::eventually;
 use crate::support::mosquitto::Mosquitto;
 use crate::support::proxy::Proxy;
 use crate::support::subscriber::{Received, Subscriber};
@@ -36,11 +37,10 @@ async fn a_connection_that_is_cut_every_few_milliseconds_loses_nothing() {
         let site = Site::new(&url);
         let uplinks = many(3_000);
         site.store.record_sweep(&uplinks, None).unwrap();
-        proxy.cut_after(Some(Duration::from_millis(60)));
+        proxy.cut_after(Some(Duration::from_millis(30)));
         let publishing = site.publish();
-        while proxy.cuts() < 4 && site.store.outbox_depth().unwrap().0 > 0 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let enough = || proxy.cuts() >= 15 || site.store.outbox_depth().unwrap().0 == 0;
+        eventually("enough cuts", enough).await;
         proxy.cut_after(None);
         site.drained().await;
         let messages = subscriber.until("/event/up", 3_000).await;
@@ -63,7 +63,7 @@ async fn a_broker_that_is_killed_and_comes_back_gets_the_rest_in_order() {
     site.store.record_sweep(&many(4_000), None).unwrap();
     let publishing = site.publish();
     let store = site.store.clone();
-    crate::support::eventually("the outbox to shrink", || store.outbox_depth().unwrap().0 < 3_500).await;
+    eventually("the outbox to shrink", || store.outbox_depth().unwrap().0 < 3_500).await;
     broker.kill();
     let left = store.outbox_depth().unwrap().0;
     broker.begin().await;
