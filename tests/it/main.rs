@@ -27,6 +27,7 @@ mod main_job;
 mod mqtt;
 mod mqtt_cuts;
 mod mqtt_presence;
+mod mqtt_reference;
 mod mqtt_rights;
 mod publisher_rig;
 mod reading;
