@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 
 use crate::command::{Commands, Rooms};
-use crate::config::{Config, Mqtt};
+use crate::config::{Config, Mqtt, StoreSettings};
 use crate::control::{self, Desk, View};
 use crate::decode::Registry;
 use crate::downlink::{Dispatcher, Queues};
@@ -20,9 +20,9 @@ use crate::ingest::{Source, StatusBoard};
 use crate::mqtt::topic::Topics;
 use crate::oversight::Oversight;
 use crate::publish::{self, Parts, Publisher};
-use crate::store::{Options, Store};
+use crate::store::{Options, Store, Upkeep};
 use crate::supervisor::Supervisor;
-use crate::{mqtt, systemd};
+use crate::{clock, mqtt, systemd};
 
 /// So many errands may wait; whoever has one more waits, and so takes no further command.
 const ERRANDS: usize = 4;
@@ -110,6 +110,8 @@ pub async fn run(config: Config, oversight: Oversight, stop: impl Future<Output 
 
     // The store's last flush comes when nobody writes any more.
     let stop_store = supervisor.stage();
+    let StoreSettings { keep, max_size, .. } = config.store;
+    let syncer = syncer.with_upkeep(Upkeep { keep, max_size, clock: clock::now });
     supervisor.spawn("store", syncer.run(stop_store.clone()));
     supervisor.spawn("watchdog", systemd::watchdog(stop_store, || Ok(())));
 

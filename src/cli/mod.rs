@@ -22,6 +22,7 @@ mod reading;
 mod run;
 mod simulate;
 mod sources;
+mod store;
 mod sync;
 
 use std::ffi::OsString;
@@ -61,6 +62,7 @@ enum Command {
     Locations(locations::Args),
     Downlinks(downlinks::Args),
     Sources(sources::Args),
+    Store(store::Args),
     Downlink(downlink::Args),
     Sync(sync::Args),
     Cloud(cloud::Args),
@@ -94,6 +96,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Locations(args) => locations::execute(&args, &globals),
         Command::Downlinks(args) => downlinks::execute(&args, &globals),
         Command::Sources(args) => sources::execute(&args, &globals),
+        Command::Store(args) => store::execute(&args, &globals),
         Command::Downlink(args) => downlink::execute(&args, &globals),
         Command::Sync(args) => sync::execute(&args, &globals),
     };

@@ -3,15 +3,11 @@
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Question, SOCKET};
-
-/// How long the daemon may take for an answer.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why a daemon gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -52,8 +48,8 @@ pub fn ask(data_dir: &Path, question: &Question) -> Result<Value, AskError> {
 }
 
 fn exchange(mut stream: UnixStream, question: &Question) -> io::Result<String> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(question.patience()))?;
+    stream.set_write_timeout(Some(question.patience()))?;
     let mut line = serde_json::to_string(question)?;
     line.push('\n');
     stream.write_all(line.as_bytes())?;

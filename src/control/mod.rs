@@ -14,7 +14,7 @@ mod view;
 
 pub use client::{AskError, ask};
 pub use desk::Desk;
-pub use question::{Question, Range};
+pub use question::{Question, Range, StoreQuestion};
 pub use server::Server;
 pub use view::View;
 

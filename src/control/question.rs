@@ -1,5 +1,8 @@
 //! What may be asked.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -44,6 +47,36 @@ pub enum Question {
         /// When it is taken to have been sent.
         time: Timestamp,
     },
+    /// The store itself.
+    Store(StoreQuestion),
+}
+
+/// What may be asked of the store itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "snake_case", deny_unknown_fields)]
+pub enum StoreQuestion {
+    /// What is in it, counted.
+    Stats,
+    /// Whether all of it can be read.
+    Verify,
+    /// To copy what lives into new files, which gives space back.
+    Compact,
+    /// To write all of it into one file.
+    Backup {
+        /// An absolute path.
+        file: PathBuf,
+    },
+}
+
+impl Question {
+    /// How long the answer may take: what reads the whole store takes about a second each million uplinks on a
+    /// desktop, and far longer on an SD card.
+    pub(super) fn patience(&self) -> Duration {
+        match self {
+            Self::Store(_) => Duration::from_secs(30 * 60),
+            _ => Duration::from_secs(30),
+        }
+    }
 }
 
 /// Which part of the history is asked for.

@@ -92,24 +92,24 @@ fn remove(path: &Path) -> io::Result<()> {
 
 /// One question, one answer. A client that goes away or dawdles is forgotten.
 async fn serve(stream: UnixStream, view: View, desk: Option<Arc<Desk>>) {
-    let done = tokio::time::timeout(PATIENCE, exchange(stream, view, desk.as_deref())).await;
-    if let Ok(Err(error)) = done {
+    if let Err(error) = exchange(stream, view, desk.as_deref()).await {
         tracing::debug!(%error, "control client left");
     }
+}
+
+/// Gives up on a client that takes too long.
+async fn in_time<T>(patience: Duration, step: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    tokio::time::timeout(patience, step).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 async fn exchange(stream: UnixStream, view: View, desk: Option<&Desk>) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
-    (&mut stream).take(LONGEST_QUESTION).read_line(&mut line).await?;
+    in_time(PATIENCE, (&mut stream).take(LONGEST_QUESTION).read_line(&mut line)).await?;
     let answer = match serde_json::from_str::<Question>(&line) {
-        Ok(Question::Command { topic, payload }) => match desk {
-            Some(desk) => desk.tell(&topic, &payload).await,
-            None => Err("this daemon takes no commands here".to_owned()),
-        },
-        Ok(question) => tokio::task::spawn_blocking(move || view.answer(&question))
-            .await
-            .unwrap_or_else(|_panicked| Err("the question could not be answered".to_owned())),
+        Ok(question) => {
+            in_time(question.patience(), async { Ok(answer(question, view, desk).await) }).await?
+        }
         Err(error) => Err(format!("this is no question ({error})")),
     };
     let answer: Value = match answer {
@@ -117,6 +117,18 @@ async fn exchange(stream: UnixStream, view: View, desk: Option<&Desk>) -> io::Re
         Err(error) => json!({ "error": error }),
     };
     let stream = stream.get_mut();
-    stream.write_all(format!("{answer}\n").as_bytes()).await?;
+    in_time(PATIENCE, stream.write_all(format!("{answer}\n").as_bytes())).await?;
     stream.shutdown().await
+}
+
+async fn answer(question: Question, view: View, desk: Option<&Desk>) -> Result<Value, String> {
+    match question {
+        Question::Command { topic, payload } => match desk {
+            Some(desk) => desk.tell(&topic, &payload).await,
+            None => Err("this daemon takes no commands here".to_owned()),
+        },
+        question => tokio::task::spawn_blocking(move || view.answer(&question))
+            .await
+            .unwrap_or_else(|_panicked| Err("the question could not be answered".to_owned())),
+    }
 }

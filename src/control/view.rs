@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::question::{MOST_ROWS, Question, Range};
+use super::question::{MOST_ROWS, Question, Range, StoreQuestion};
 use crate::config::{Config, SigfoxApi, SourceKind};
 use crate::decode::{Decoded, Registry, Resolved};
 use crate::ingest::StatusBoard;
@@ -53,6 +53,20 @@ impl View {
             Question::Sources => Ok(self.sources()),
             Question::Command { .. } => Err("no daemon runs that could do this".to_owned()),
             Question::Decode { device, data, time } => self.decode(*device, data, *time),
+            Question::Store(question) => self.store(question),
+        }
+    }
+
+    fn store(&self, question: &StoreQuestion) -> Result<Value, String> {
+        match question {
+            StoreQuestion::Stats => written(&self.store.stats().map_err(said)?),
+            StoreQuestion::Verify => written(&self.store.verify().map_err(said)?),
+            StoreQuestion::Compact => written(&self.store.compact().map_err(said)?),
+            StoreQuestion::Backup { file } => {
+                let records =
+                    self.store.backup(file).map_err(|error| format!("{}: {error}", file.display()))?;
+                Ok(json!({ "file": file, "records": records }))
+            }
         }
     }
 

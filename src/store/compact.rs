@@ -4,22 +4,24 @@
 use std::io;
 use std::sync::{Arc, PoisonError};
 
+use serde::Serialize;
+
 use super::Store;
 use super::copy::{copy, copy_touched};
 use super::database::{Database, OpenFailure};
 use super::error::StoreError;
 
 /// What a compaction has done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Compacted {
     /// How many records live.
     pub records: u64,
     /// How many trees could not be read to their end; their rest is lost.
     pub unread: u64,
     /// Bytes on disk before.
-    pub before: u64,
+    pub before_bytes: u64,
     /// Bytes on disk after.
-    pub after: u64,
+    pub after_bytes: u64,
 }
 
 impl Store {
@@ -41,7 +43,7 @@ impl Store {
     }
 
     fn copy_and_switch(&self, old: &Database) -> Result<Compacted, StoreError> {
-        let before = old.size_on_disk()?;
+        let before_bytes = old.size_on_disk()?;
         let path = self.folder().next()?;
         let new = Database::open(&path, self.cache(), true)?;
         let copied = copy(old, &mut &new)?;
@@ -52,10 +54,10 @@ impl Store {
         // A crash before this line leaves the old database current, after it the new one; both are whole.
         self.folder().switch(&path)?;
         new.take_over(old);
-        let after = new.size_on_disk()?;
+        let after_bytes = new.size_on_disk()?;
         *self.inner.database.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
         drop(memory);
-        Ok(Compacted { records: copied.records, unread: copied.unread, before, after })
+        Ok(Compacted { records: copied.records, unread: copied.unread, before_bytes, after_bytes })
     }
 
     /// Looks whether writes that failed would succeed now. A database that takes no more of them is replaced by a

@@ -31,3 +31,4 @@ mod mqtt_reference;
 mod mqtt_rights;
 mod publisher_rig;
 mod reading;
+mod store;

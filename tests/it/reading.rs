@@ -29,7 +29,7 @@ format = "level::uint:16:/100"
 "#;
 
 /// A gateway whose store has three uplinks of one device.
-fn gateway() -> Gateway {
+pub(crate) fn gateway() -> Gateway {
     let gateway = Gateway::new(CONFIGURATION);
     let options = Options { dir: gateway.data(), cache: 1 << 20, flush: Duration::from_secs(5) };
     let (store, _syncer) = Store::open(options).unwrap();
@@ -55,7 +55,7 @@ fn gateway() -> Gateway {
     gateway
 }
 
-fn run(gateway: &Gateway, arguments: &[&str]) -> (Option<i32>, String, String) {
+pub(crate) fn run(gateway: &Gateway, arguments: &[&str]) -> (Option<i32>, String, String) {
     let output = command(&gateway.configuration()).args(arguments).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
