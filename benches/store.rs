@@ -4,7 +4,7 @@
 //! `cargo bench --bench store -- [UPLINKS]`; a table on standard output. Needs a file system that counts what is
 //! written (not tmpfs): the folder is made in the current directory.
 
-#![expect(clippy::print_stdout, reason = "the table is what it is for")]
+#![expect(clippy::print_stdout, reason = "a benchmark is read on a terminal")]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use sigfox2mqtt::model::{DeviceId, Fields, SourceName, Timestamp, Uplink};
-use sigfox2mqtt::store::{DeviceState, Options, Store};
+use sigfox2mqtt::store::{DeviceState, Options, Store, UplinkQuery};
 use tokio_util::sync::CancellationToken;
 
 const DEVICES: u32 = 500;
@@ -26,11 +26,8 @@ const STEP_MS: i64 = 8_640;
 async fn main() -> anyhow::Result<()> {
     let uplinks = std::env::args().find_map(|word| word.parse().ok()).unwrap_or(100_000);
     let folder = tempfile::tempdir_in(".").context("a folder on a real file system")?;
-    let (store, syncer) = Store::open(Options {
-        dir: folder.path().to_owned(),
-        cache: 8 << 20,
-        flush: Duration::from_secs(5),
-    })?;
+    let options = Options { dir: folder.path().to_owned(), cache: 8 << 20, flush: Duration::from_secs(5) };
+    let (store, syncer) = Store::open(options.clone())?;
     let stop = CancellationToken::new();
     let work = async {
         let result = measure(&store, uplinks).await;
@@ -38,7 +35,15 @@ async fn main() -> anyhow::Result<()> {
         result
     };
     let (synced, measured) = tokio::join!(syncer.run(stop.clone()), work);
-    synced.and(measured)
+    synced.and(measured)?;
+    drop(store);
+    let row = Row::begin()?;
+    let (store, _syncer) = Store::open(options)?;
+    row.print("opened again", 1, &store)?;
+    let row = Row::begin()?;
+    let kept = store.history(&UplinkQuery::default()).count();
+    row.print("read from end to end", u32::try_from(kept)?, &store)?;
+    Ok(())
 }
 
 async fn measure(store: &Store, uplinks: u32) -> anyhow::Result<()> {

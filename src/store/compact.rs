@@ -61,7 +61,7 @@ impl Store {
     }
 
     /// Looks whether writes that failed would succeed now. A database that takes no more of them is replaced by a
-    /// copy, with all that it has in memory; an error ends the process, which opens it anew.
+    /// copy, with all that it has in memory.
     pub(super) fn recover(&self) -> Result<(), StoreError> {
         let database = self.database();
         if !database.is_broken() {

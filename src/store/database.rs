@@ -139,7 +139,12 @@ impl Database {
         if commit.operations() == 0 {
             return Ok(());
         }
-        self.watch(self.try_apply(commit))
+        self.try_apply(commit).map_err(|error| self.refused(error))?;
+        // That the last of the reserve was enough says nothing about the next uplink.
+        if !commit.releases() {
+            self.taken();
+        }
+        Ok(())
     }
 
     fn try_apply(&self, commit: &Commit) -> Result<(), StoreError> {
@@ -212,7 +217,7 @@ impl Database {
             (on_sync.0)();
         }
         // After a failed sync the system may forget what it could not write: nothing of it is to be trusted.
-        self.watch(synced.map_err(|error| self.broken_by(error)))
+        synced.map_err(|error| self.refused(self.broken_by(error)))
     }
 
     /// As `sync`, for who may block.
@@ -274,7 +279,7 @@ impl Database {
     /// Acts as if a write had failed.
     #[cfg(test)]
     pub(super) fn fail(&self, error: StoreError) {
-        self.watch::<()>(Err(self.broken_by(error))).unwrap_err();
+        self.refused(self.broken_by(error));
     }
 
     /// Whether it takes no more writes, so that it must be copied into a new one.
@@ -284,34 +289,35 @@ impl Database {
 
     /// Why writes fail at present, if they do.
     pub(super) fn trouble(&self) -> Option<StoreError> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.trouble_now().clone()
     }
 
     /// Looks whether there is room again.
     pub(super) fn look_again(&self) {
-        if !self.is_broken() {
-            self.watch(self.check_space(self.reserve.load(Ordering::SeqCst))).ok();
+        if self.check_space(self.reserve.load(Ordering::SeqCst)).is_ok() {
+            self.taken();
         }
     }
 
-    /// Remembers what the disk says, and says it once when that changes.
-    fn watch<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
-        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        match &result {
-            Ok(_) if self.is_broken() => {}
-            Ok(_) => {
-                if trouble.take().is_some() {
-                    tracing::info!("the disk takes writes again");
-                }
-            }
-            Err(error) => {
-                if trouble.as_ref() != Some(error) {
-                    tracing::error!(%error, "nothing new can be kept");
-                }
-                *trouble = Some(error.clone());
-            }
+    /// Remembers that the disk took what is new, and says so once.
+    fn taken(&self) {
+        if !self.is_broken() && self.trouble_now().take().is_some() {
+            tracing::info!("the disk takes writes again");
         }
-        result
+    }
+
+    /// Remembers why the disk took nothing, and says so once.
+    fn refused(&self, error: StoreError) -> StoreError {
+        let mut trouble = self.trouble_now();
+        if trouble.as_ref() != Some(&error) {
+            tracing::error!(%error, "nothing new can be kept");
+            *trouble = Some(error.clone());
+        }
+        error
+    }
+
+    fn trouble_now(&self) -> MutexGuard<'_, Option<StoreError>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

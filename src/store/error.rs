@@ -93,11 +93,42 @@ impl From<io::Error> for StoreError {
     }
 }
 
+impl From<io::ErrorKind> for StoreError {
+    fn from(kind: io::ErrorKind) -> Self {
+        io::Error::from(kind).into()
+    }
+}
+
 impl From<sled::Error> for StoreError {
     fn from(error: sled::Error) -> Self {
         match error {
+            // sled clones its errors through their debug output; the kind alone is for people.
+            sled::Error::Io(error) if error.raw_os_error().is_none() => error.kind().into(),
             sled::Error::Io(error) => error.into(),
             other => Self::Damaged(other.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_disk_says_is_a_decision_and_a_sentence() {
+        let quota = io::Error::from(io::ErrorKind::QuotaExceeded);
+        let cloned = io::Error::new(io::ErrorKind::FileTooLarge, "Os { code: 27, kind: FileTooLarge }");
+        for (error, printed) in [
+            (io::Error::from_raw_os_error(28).into(), "the disk is full"),
+            (quota.into(), "the disk is full"),
+            (io::Error::from_raw_os_error(30).into(), "the disk is read-only"),
+            (
+                StoreError::from(io::Error::from_raw_os_error(5)),
+                "the disk is failing: Input/output error (os error 5)",
+            ),
+            (sled::Error::Io(cloned).into(), "the disk is failing: file too large"),
+        ] {
+            assert_eq!(error.to_string(), printed);
         }
     }
 }

@@ -23,6 +23,9 @@ const FIRST_UPKEEP: Duration = Duration::from_secs(60);
 /// and then so often.
 const UPKEEP_EVERY: Duration = Duration::from_secs(3600);
 
+/// A copy that is to take the place of a store that takes no writes is tried so often.
+const RECOVERY_EVERY: Duration = Duration::from_secs(10);
+
 type Answer = oneshot::Sender<Result<(), StoreError>>;
 
 /// The asking side.
@@ -105,25 +108,24 @@ impl Syncer {
         Self { upkeep: Some(upkeep), ..self }
     }
 
-    /// Runs until told to stop, then flushes once more. Ends by itself, with an error, when the disk takes writes
-    /// again but the store does not: it must be opened anew.
+    /// Runs until told to stop, then flushes once more.
     pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
         let running = Running::new(self.store.clone());
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut behind_since = None;
-        let mut chores = Chores { running: None, next_upkeep: Instant::now() + FIRST_UPKEEP };
-        let ended = loop {
+        let mut chores = Chores::new(self.store.clone(), self.upkeep);
+        loop {
             tokio::select! {
-                () = stop.cancelled() => break Ok(()),
+                () = stop.cancelled() => break,
                 Some(answer) = self.requests.recv() => self.answer_all(answer).await,
-                result = chores.ended() => if let Err(error) = result { break Err(error) },
+                () = chores.ended() => {}
                 _ = tick.tick() => {
                     self.tick(&mut behind_since).await;
-                    chores.begin(&self.store, self.upkeep);
+                    chores.begin();
                 }
             }
-        };
+        }
         // From here on everybody syncs for himself; who has asked already is answered.
         drop(running);
         self.requests.close();
@@ -131,10 +133,9 @@ impl Syncer {
             self.answer_all(answer).await;
         }
         if chores.running.is_some() {
-            chores.ended().await?;
+            chores.ended().await;
         }
-        self.store.flush().await?;
-        Ok(ended?)
+        Ok(self.store.flush().await?)
     }
 
     /// One sync for all who asked while the one before ran: their commits were made before they asked.
@@ -168,41 +169,52 @@ impl Syncer {
 /// What takes long and runs beside the syncs, one at a time.
 #[derive(Debug)]
 struct Chores {
-    running: Option<JoinHandle<Result<(), StoreError>>>,
+    store: Store,
+    upkeep: Option<Upkeep>,
+    running: Option<JoinHandle<()>>,
     next_upkeep: Instant,
+    next_recovery: Instant,
 }
 
 impl Chores {
-    fn begin(&mut self, store: &Store, upkeep: Option<Upkeep>) {
+    fn new(store: Store, upkeep: Option<Upkeep>) -> Self {
+        let now = Instant::now();
+        Self { store, upkeep, running: None, next_upkeep: now + FIRST_UPKEEP, next_recovery: now }
+    }
+
+    fn begin(&mut self) {
         if self.running.is_some() {
             return;
         }
-        let store = store.clone();
-        if store.trouble().is_some() {
-            self.running = Some(tokio::task::spawn_blocking(move || store.recover()));
-            return;
+        let (store, now) = (self.store.clone(), Instant::now());
+        if store.trouble().is_some() && now >= self.next_recovery {
+            self.running = Some(tokio::task::spawn_blocking(move || {
+                if let Err(error) = store.recover() {
+                    tracing::warn!(%error, "the store cannot be copied to where it could be written");
+                }
+            }));
+        } else if let Some(upkeep) = self.upkeep.filter(|_| now >= self.next_upkeep) {
+            self.next_upkeep = now + UPKEEP_EVERY;
+            self.running = Some(tokio::task::spawn_blocking(move || {
+                // The history is larger than it was meant to be; the next hour tries again.
+                if let Err(error) = store.retain(&upkeep) {
+                    tracing::warn!(%error, "old history cannot be dropped");
+                }
+            }));
         }
-        let Some(upkeep) = upkeep.filter(|_| Instant::now() >= self.next_upkeep) else {
-            return;
-        };
-        self.next_upkeep = Instant::now() + UPKEEP_EVERY;
-        self.running = Some(tokio::task::spawn_blocking(move || {
-            // The history is larger than it was meant to be; the next hour tries again.
-            if let Err(error) = store.retain(&upkeep) {
-                tracing::warn!(%error, "old history cannot be dropped");
-            }
-            Ok(())
-        }));
     }
 
     /// The end of the chore that runs; never, while none does.
-    async fn ended(&mut self) -> Result<(), StoreError> {
+    async fn ended(&mut self) {
         let Some(running) = &mut self.running else {
             return std::future::pending().await;
         };
-        let result = running.await;
+        if let Err(error) = running.await {
+            tracing::error!(%error, "a chore of the store broke");
+        }
         self.running = None;
-        result.unwrap_or_else(|error| Err(StoreError::Failing(error.to_string())))
+        let pause = if self.store.trouble().is_some() { RECOVERY_EVERY } else { Duration::ZERO };
+        self.next_recovery = Instant::now() + pause;
     }
 }
 

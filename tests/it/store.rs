@@ -17,7 +17,7 @@ fn a_store_is_counted_verified_compacted_backed_up_and_restored() {
     let gateway = gateway();
     let stats = json(&gateway, &["store", "stats", "--json"]);
     assert_eq!((&stats["uplinks"], &stats["devices"], &stats["outbox"]), (&3.into(), &1.into(), &4.into()));
-    assert_eq!(stats["oldest"], "2026-09-09T22:26:41.000Z");
+    assert_eq!(stats["oldest"], "2026-09-10T00:26:41.000Z");
     assert_eq!(json(&gateway, &["store", "verify", "--json"])["faulty"], 0);
     assert_eq!(json(&gateway, &["store", "compact", "--json"])["unread"], 0);
     let file = gateway.data().with_extension("backup");
