@@ -91,14 +91,16 @@ impl Error {
         matches!(self, Self::RateLimited { .. } | Self::Retry { .. } | Self::Malformed { .. })
     }
 
-    /// Whether nothing else can be asked of this cloud either: it lets us not in, or does not answer at all.
+    /// Whether nothing else may be asked of this cloud either.
     #[must_use]
     pub fn concerns_all(&self) -> bool {
-        match self {
-            Self::Unauthorized { .. } | Self::RateLimited { .. } | Self::Setup(_) => true,
-            Self::Retry { answered, .. } => !answered,
-            _ => false,
-        }
+        matches!(self, Self::Unauthorized { .. } | Self::RateLimited { .. } | Self::Setup(_))
+    }
+
+    /// Whether nobody answered: no connection, or a timeout.
+    #[must_use]
+    pub fn is_silence(&self) -> bool {
+        matches!(self, Self::Retry { answered: false, .. })
     }
 }
 

@@ -20,8 +20,8 @@ use crate::model::{DeviceId, Timestamp, Uplink, UplinkId};
 /// What the Sigfox cloud keeps at least (contract option `messageHistory` 0); what lies further back may be gone.
 const HISTORY: Duration = Duration::from_secs(3 * 86_400);
 
-/// Where so many device types fail and none has answered, the cloud itself is held to be down.
-const FAILING_TYPES: usize = 3;
+/// Where so many device types fail one after the other and none has answered, the cloud itself is held to be down.
+const FAILING_TYPES: usize = 2;
 
 /// A device type that fails, with its own patience.
 #[derive(Debug)]
@@ -41,14 +41,25 @@ impl Room {
     /// Asks every device type what is new.
     pub(super) async fn poll_messages(&self, cloud: &Sigfox, scope: Scope) -> Outcome {
         if let Some(device) = scope.device {
-            let span = self.span(None, scope);
-            return self.sweep(cloud, Job::Messages, &Of::Device(device), span, None).await;
+            return self.poll_device(cloud, device, scope).await;
         }
         let now = clock::now();
         let mut gap = None;
         let outcome = self.each_type(cloud, Job::Messages, scope, &mut gap).await;
         self.tell_gap(gap, now.minus(HISTORY));
         outcome
+    }
+
+    /// Asks for one device's messages, if it is one of this source's.
+    async fn poll_device(&self, cloud: &Sigfox, device: DeviceId, scope: Scope) -> Outcome {
+        if self.store.device(device)?.is_some_and(|known| known.source != *self.name()) {
+            return Ok(None);
+        }
+        match self.sweep(cloud, Job::Messages, &Of::Device(device), self.span(None, scope), None).await {
+            // Somebody asked for a device that is another source's, or nobody's.
+            Err(Failure::Cloud(Error::NotFound { .. })) => Ok(None),
+            other => other,
+        }
     }
 
     /// Looks through the whole backfill window again for what came later than the overlap reaches.
@@ -112,7 +123,10 @@ impl Room {
                 Err(failure) => return Err(failure),
             };
             failed_in_a_row += 1;
-            if error.concerns_all() || (!answered && failed_in_a_row >= FAILING_TYPES) {
+            // A type that times out costs half a minute; where several do, it is the cloud.
+            let of_all = failed_in_a_row >= FAILING_TYPES && (!answered || error.is_silence());
+            if error.concerns_all() || of_all {
+                self.failing().clear();
                 return Err(error.into());
             }
             tracing::debug!(source = %self.name(), device_type = listed.id, ?job, %error, "a device type fails");
@@ -231,7 +245,7 @@ impl Room {
                 return Ok(Collected::TooMany(reached));
             }
             // A cloud that ignores `since` would lead us through all of its history.
-            if page.oldest.is_some_and(|oldest| oldest < span.from) {
+            if !page.rows.is_empty() && page.rows.iter().all(|message| message.time < span.from) {
                 break;
             }
         }

@@ -119,7 +119,7 @@ impl Room {
                     self.failing().remove(&scope);
                     odd = odd.or(its);
                 }
-                Err(Failure::Cloud(error)) if !error.concerns_all() => {
+                Err(Failure::Cloud(error)) if !error.concerns_all() && !error.is_silence() => {
                     self.leave_alone(&scope, &error);
                     odd = odd.or(Some(error.to_string()));
                 }

@@ -195,6 +195,72 @@ async fn a_nudge_from_a_time_reads_again_from_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_nudge_for_a_device_asks_for_it_alone_and_an_unknown_one_is_no_error() {
+    let rig = start_with(world(3), |config| config.poll = Schedule::Every(Duration::from_secs(3600))).await;
+    rig.has(3).await;
+    add(&rig, "1A2B", 99);
+    let polls = rig.cloud.count("/device-types/");
+    rig.nudge.poll_now(Scope { device: Some("1A2B".parse().unwrap()), from: None });
+    rig.has(4).await;
+    assert_eq!(rig.cloud.count("/device-types/"), polls);
+    rig.cloud.change(|world| world.faults = vec![("/devices/FFFF", Fault::Status(404))]);
+    rig.nudge.poll_now(Scope { device: Some("FFFF".parse().unwrap()), from: None });
+    eventually("the request", || rig.cloud.count("/devices/FFFF/messages") == 1).await;
+    rig.is(SourceState::Ok).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gap_longer_than_the_clouds_history_is_told() {
+    let rig = start_with(world(3), |config| config.poll = Schedule::Every(Duration::from_secs(3600))).await;
+    rig.has(3).await;
+    rig.is(SourceState::Ok).await;
+    assert_eq!(rig.told("gap_possible"), 0);
+    let long_ago = Timestamp::from_millis(now_ms() - 5 * 86_400_000).unwrap();
+    rig.store.record_sweep(&[], Some((&name(), TYPE, long_ago))).unwrap();
+    rig.nudge.poll_now(Scope::default());
+    eventually("the gap", || rig.told("gap_possible") == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resync_finds_what_came_later_than_the_overlap_reaches() {
+    let rig =
+        start_with(world(3), |config| config.resync = Schedule::Every(Duration::from_millis(300))).await;
+    rig.has(3).await;
+    let late = message("1A2B", now_ms() - 7_200_000, 77, "00");
+    rig.cloud.change(|world| world.messages.get_mut(TYPE).unwrap().push(late));
+    rig.has(4).await;
+    assert_eq!(rig.sequence_numbers(), [77, 0, 1, 2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cron_expression_polls_too() {
+    let rig = start_with(world(3), |config| config.poll = Schedule::Cron("* * * * * *".to_owned())).await;
+    rig.has(3).await;
+    add(&rig, "1A2B", 99);
+    rig.has(4).await;
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callback_that_did_not_arrive_is_taken_from_the_report() {
+    let mut world = world(1);
+    world.undelivered = vec![json!({
+        "deviceId": "1A2B", "deviceTypeId": TYPE, "time": now_ms() - 5000, "data": "0a0b", "status": "503",
+        "message": "Service Unavailable", "parameters": { "seqNumber": "88" }
+    })];
+    let rig = start_with(world, |config| {
+        config.callback_token = Some("token".to_owned().into());
+        config.locations = Schedule::Every(Duration::from_millis(100));
+    })
+    .await;
+    rig.has(2).await;
+    assert_eq!(rig.sequence_numbers(), [0, 88]);
+    eventually("the sentence", || rig.status().error.is_some_and(|error| error.contains("did not arrive")))
+        .await;
+    rig.is(SourceState::Ok).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_new_device_is_known_with_its_type_before_its_first_message_is() {
     let rig = start(world(3)).await;
     rig.has(3).await;
