@@ -17,6 +17,7 @@ use super::outage::Outages;
 use super::state::place_of;
 use crate::config::{Config, DownlinkVia};
 use crate::decode::{Decoded, Registry, Resolved};
+use crate::downlink::Opportunity;
 use crate::ingest::StatusBoard;
 use crate::model::{Device, DeviceId, DeviceType, Event, Evidence, Fields, Timestamp, Uplink, UplinkId};
 use crate::mqtt::topic::Topics;
@@ -247,15 +248,15 @@ impl Renderer {
         if mode == DownlinkVia::None && items.is_empty() {
             return Ok(Rendered::Clear);
         }
-        let expected = self.expected_interval(&self.profile(id)?);
-        let next_opportunity = device.last_seen.zip(expected).map(|(seen, interval)| seen.plus(interval));
+        let next = Opportunity::of(&self.store, id, now)?;
         let summary = print(&DownlinkSummary {
             v: VERSION,
             device: id,
             mode: via(mode),
             evidence: self.best_evidence(id, mode)?,
             quota: Quota::of(&items, self.config.downlink.daily_limit, now),
-            next_opportunity: next_opportunity.filter(|time| *time > now),
+            next_opportunity: next.map(|next| next.expected),
+            next_opportunity_by: next.map(|next| next.by),
             queue: items.iter().filter(|item| item.is_open()).map(QueueRow::from).collect(),
             last: items.iter().max_by_key(|item| item.updated).map(QueueRow::from),
         });

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::VERSION;
+use crate::downlink::used_today;
 use crate::model::{DeviceId, Downlink, DownlinkPayload, DownlinkState, Evidence, ItemId, Timestamp};
 
 /// A downlink as it is, or as it was right after a transition.
@@ -63,6 +64,8 @@ pub struct DownlinkSummary<'a> {
     pub quota: Quota,
     /// When the device may next ask for one, as far as its habit tells.
     pub next_opportunity: Option<Timestamp>,
+    /// By when it does so nine times in ten.
+    pub next_opportunity_by: Option<Timestamp>,
     /// What waits or is with the cloud, in order.
     pub queue: Vec<QueueRow<'a>>,
     /// The item that changed last.
@@ -106,13 +109,7 @@ impl Quota {
     /// What these items have used of the day in which `now` lies.
     #[must_use]
     pub fn of(items: &[Downlink], limit: u32, now: Timestamp) -> Self {
-        let day = |time: Timestamp| time.as_seconds().div_euclid(86_400);
-        let given = |item: &&Downlink| {
-            item.history.iter().any(|(state, time)| {
-                (state.is_in_flight() || *state == DownlinkState::Sent) && day(*time) == day(now)
-            })
-        };
-        Self { used: u32::try_from(items.iter().filter(given).count()).unwrap_or(u32::MAX), limit }
+        Self { used: u32::try_from(used_today(items, now)).unwrap_or(u32::MAX), limit }
     }
 }
 
