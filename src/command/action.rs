@@ -10,6 +10,9 @@ use super::{Commands, Errand, Task, reply};
 use crate::ingest::Scope;
 use crate::model::{SourceName, Uplink};
 
+/// The longest name of a device.
+const LONGEST_NAME: usize = 100;
+
 /// How many uplinks one request publishes again; the cursor of its answer asks for more.
 const REPLAY: usize = 1000;
 
@@ -51,6 +54,41 @@ impl Commands {
     pub(super) async fn publish_discovery(&self) -> Result<Value, Fault> {
         self.rooms.replies.birth().await;
         Ok(json!({}))
+    }
+
+    /// What Home Assistant was told is taken back, until something changes or it is published again.
+    pub(super) async fn clear_discovery(&self) -> Result<Value, Fault> {
+        let topics = self.view.discovery_topics()?;
+        self.rooms.replies.clear(topics).await;
+        Ok(json!({}))
+    }
+
+    /// Gives a device a name of its own at this gateway; an empty one gives it back its cloud's.
+    pub(super) async fn rename(&self, arguments: &Arguments) -> Result<Value, Fault> {
+        let id = arguments.required_device()?;
+        let name = arguments.required("name")?.trim();
+        let device = self.rooms.store.device(id)?;
+        let device = device.ok_or_else(|| Fault::new("not_found", format!("device {id} not found")))?;
+        if self.rooms.config.devices.get(&id).is_some_and(|settings| settings.name.is_some()) {
+            let message = format!("the configuration names {id}; change it there (devices.{id}.name)");
+            return Err(Fault::new("configured", message));
+        }
+        if name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
+            let message = format!("`name` is no name (expected at most {LONGEST_NAME} printable characters)");
+            return Err(Fault::new("malformed", message));
+        }
+        self.rooms.store.set_alias(id, Some(name).filter(|name| !name.is_empty())).await?;
+        Ok(json!({ "id": device.id, "name": name }))
+    }
+
+    /// Forgets a device and clears its retained topics; known or not, as what stands there may be older than us.
+    pub(super) async fn forget(&self, arguments: &Arguments) -> Result<Value, Fault> {
+        let id = arguments.required_device()?;
+        let known = self.rooms.store.device(id)?.map_or(id, |device| device.id);
+        let topics = self.view.topics_of(known)?;
+        let was_known = self.rooms.store.forget_device(known).await?;
+        self.rooms.replies.clear(topics).await;
+        Ok(json!({ "id": known, "was_known": was_known }))
     }
 
     pub(super) async fn log_level(&self, arguments: &Arguments) -> Result<Value, Fault> {

@@ -128,8 +128,9 @@ impl Renderer {
             device_type.as_ref().map(|device_type| &device_type.payload),
         );
         let configured = self.config.devices.get(&id).and_then(|settings| settings.name.clone());
+        let given = configured.or(self.store.alias(id)?);
         let in_cloud = || device.as_ref().and_then(|device| device.name.clone());
-        let name = configured.or_else(in_cloud).unwrap_or_else(|| printed(id, device.as_ref()).to_string());
+        let name = given.or_else(in_cloud).unwrap_or_else(|| printed(id, device.as_ref()).to_string());
         Ok(Profile { device, device_type, name, resolved })
     }
 

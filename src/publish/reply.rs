@@ -24,6 +24,7 @@ pub struct Reply {
 pub(super) enum Order {
     Reply(Reply),
     Birth,
+    Clear(Vec<String>),
 }
 
 /// The way to the publisher. Clones share it.
@@ -55,6 +56,11 @@ impl Replies {
     /// Home Assistant said `online`: everything that it may have forgotten is published again.
     pub async fn birth(&self) {
         self.order(Order::Birth).await;
+    }
+
+    /// Takes retained documents from these topics, until something is said there anew.
+    pub async fn clear(&self, topics: Vec<String>) {
+        self.order(Order::Clear(topics)).await;
     }
 
     async fn order(&self, order: Order) {

@@ -72,6 +72,15 @@ impl Retained {
         Ok(())
     }
 
+    /// Nothing is to be kept on these topics any more.
+    pub(super) fn clear(&mut self, renderer: &Renderer, topics: Vec<String>) {
+        let gateway = &renderer.config.gateway.id;
+        let is_cleared = |name: &Name| topics.contains(&name.topic(&renderer.topics, gateway));
+        self.kept.retain(|name, _| !is_cleared(name));
+        self.stale.retain(|name| !is_cleared(name));
+        self.stale.extend(topics.into_iter().map(Name::Gone));
+    }
+
     /// How a source does changed.
     pub(super) fn sources_changed(&mut self, renderer: &Renderer) {
         self.stale.extend(renderer.status.all().into_keys().map(Name::Source));

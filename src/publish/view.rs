@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::Name;
 use super::document::{DownlinkItem, print};
 use super::render::{Rendered, Renderer};
-use crate::config::Config;
+use super::{Name, note};
+use crate::config::{Config, DiscoveryMode};
 use crate::decode::Registry;
 use crate::ingest::StatusBoard;
-use crate::model::{Downlink, Timestamp, Uplink};
+use crate::model::{DeviceId, Downlink, Timestamp, Uplink};
 use crate::mqtt::topic::Topics;
 use crate::store::{Store, StoreError};
 
@@ -53,5 +53,30 @@ impl View {
     #[must_use]
     pub fn downlink(item: &Downlink) -> Option<Value> {
         serde_json::from_slice(&print(&DownlinkItem::from(item))).ok()
+    }
+
+    /// Every topic on which something about a device is kept.
+    pub fn topics_of(&self, device: DeviceId) -> Result<Vec<String>, StoreError> {
+        let renderer = &self.renderer;
+        let mut names = renderer.state_names(device)?;
+        names.extend([Name::Info(device), Name::Downlink(device), Name::Discovery(device)]);
+        names.extend(renderer.discovery_names(device, DiscoveryMode::Component)?);
+        names.extend(note::items(&renderer.store, device)?.into_iter().map(|item| Name::Item(device, item)));
+        Ok(self.printed(&names))
+    }
+
+    /// Every topic on which something is kept for Home Assistant.
+    pub fn discovery_topics(&self) -> Result<Vec<String>, StoreError> {
+        let mut names = vec![Name::GatewayDiscovery];
+        for device in self.renderer.store.devices()? {
+            names.push(Name::Discovery(device.id));
+            names.extend(self.renderer.discovery_names(device.id, DiscoveryMode::Component)?);
+        }
+        Ok(self.printed(&names))
+    }
+
+    fn printed(&self, names: &[Name]) -> Vec<String> {
+        let renderer = &self.renderer;
+        names.iter().map(|name| name.topic(&renderer.topics, &renderer.config.gateway.id)).collect()
     }
 }

@@ -24,6 +24,41 @@ impl Store {
         Ok(self.memory().devices.values().map(|known| known.device.clone()).collect())
     }
 
+    /// The name that somebody gave a device at this gateway, whatever its cloud calls it.
+    pub fn alias(&self, id: DeviceId) -> Result<Option<String>, StoreError> {
+        let name = self.note(&alias_key(id))?.and_then(|name| String::from_utf8(name).ok());
+        Ok(name.filter(|name| !name.is_empty()))
+    }
+
+    /// Gives a device a name, or takes it away. Durable when this returns.
+    pub async fn set_alias(&self, id: DeviceId, name: Option<&str>) -> Result<(), StoreError> {
+        self.set_note(&alias_key(id), name.unwrap_or_default().as_bytes())?;
+        self.announce([Change::Device(id)]);
+        self.durable().await
+    }
+
+    /// Forgets a device: its description, its state, its queue and its name; not its history. It is new again when
+    /// a source shows it the next time. Durable when this returns; false where it was not known.
+    pub async fn forget_device(&self, id: DeviceId) -> Result<bool, StoreError> {
+        let is_known = self.remove_device(id)?;
+        self.set_alias(id, None).await?;
+        self.announce([Change::Queue(id)]);
+        Ok(is_known)
+    }
+
+    fn remove_device(&self, id: DeviceId) -> Result<bool, StoreError> {
+        let mut memory = self.memory();
+        let mut commit = Commit::default();
+        commit.remove(Table::Devices, device_key(id).as_slice());
+        commit.remove(Table::States, device_key(id).as_slice());
+        for entry in self.database().table(Table::Queue)?.scan_prefix(device_key(id)).keys() {
+            commit.remove(Table::Queue, entry?.to_vec());
+        }
+        self.database().apply(&commit)?;
+        memory.states.remove(&id.number());
+        Ok(memory.devices.remove(&id.number()).is_some())
+    }
+
     /// One device type of a source.
     pub fn device_type(&self, source: &SourceName, id: &str) -> Result<Option<DeviceType>, StoreError> {
         let Some(source) = self.memory().sources.known(source) else {
@@ -127,6 +162,10 @@ impl Store {
         }
         Ok(changed)
     }
+}
+
+fn alias_key(id: DeviceId) -> String {
+    format!("alias/{:08X}", id.number())
 }
 
 /// What an inventory changes.

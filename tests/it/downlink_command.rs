@@ -269,6 +269,31 @@ async fn a_payload_is_decoded_by_a_given_grammar() {
 }
 
 #[tokio::test]
+async fn a_device_is_called_as_a_command_says_until_it_is_forgotten() {
+    let rig = Rig::new().await;
+    let device = json!({ "device": "4D9A83" });
+    let name = async |rig: &Rig| rig.ask("device/get", device.clone()).await["data"]["name"].clone();
+    assert_eq!(name(&rig).await, "4D9A83");
+    rig.ask("device/rename", json!({ "device": "4D9A83", "name": "Tank 3" })).await;
+    assert_eq!(name(&rig).await, "Tank 3");
+    for (body, code) in [
+        (json!({ "device": "FFFF", "name": "x" }), "not_found"),
+        (json!({ "device": "4D9A83", "name": "x".repeat(101) }), "malformed"),
+        (json!({ "device": "4D9A83", "name": "a\u{7}b" }), "malformed"),
+        (json!({ "device": "4D9A83" }), "malformed"),
+    ] {
+        assert_eq!(rig.ask("device/rename", body.clone()).await["error"]["code"], code, "{body}");
+    }
+    rig.downlink("push", &json!({ "id": "a", "data": DATA }).to_string()).await;
+    assert_eq!(rig.ask("device/forget", device.clone()).await["data"]["was_known"], true);
+    assert_eq!(rig.ask("device/get", device.clone()).await["error"]["code"], "not_found");
+    assert!(rig.store.queue("4D9A83".parse().unwrap()).unwrap().is_empty());
+    assert_eq!(rig.ask("device/forget", device.clone()).await["data"]["was_known"], false);
+    rig.store.record_uplink(&listener::uplink("4D9A83", 1_789_009_000, 9)).await.unwrap();
+    assert_eq!(name(&rig).await, "4D9A83");
+}
+
+#[tokio::test]
 async fn only_the_listed_requests_are_answered() {
     let rig = Rig::with("requests = [\"health\"]").await;
     assert_eq!(rig.ask("health", json!({})).await["status"], "ok");

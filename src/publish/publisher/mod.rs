@@ -176,6 +176,7 @@ impl Publisher {
     fn take_order(&mut self, order: Order) {
         match order {
             Order::Reply(reply) => self.replies.push_back(reply),
+            Order::Clear(topics) => self.retained.clear(&self.renderer, topics),
             Order::Birth => {
                 let pause = Duration::from_millis(fastrand::u64(BIRTH_PAUSE_MS));
                 // A second birth before the first is answered is answered with it.
