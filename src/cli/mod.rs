@@ -13,6 +13,7 @@ mod doctor;
 mod downlink;
 mod downlinks;
 mod exit;
+mod export;
 mod globals;
 mod init;
 mod locations;
@@ -66,6 +67,7 @@ enum Command {
     Downlink(downlink::Args),
     Sync(sync::Args),
     Cloud(cloud::Args),
+    Export(export::Args),
 }
 
 /// What may be asked for, as the manual and the completions are made of it.
@@ -99,6 +101,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Store(args) => store::execute(&args, &globals),
         Command::Downlink(args) => downlink::execute(&args, &globals),
         Command::Sync(args) => sync::execute(&args, &globals),
+        Command::Export(args) => export::execute(&args, &globals),
     };
     exit::of_outcome(outcome)
 }

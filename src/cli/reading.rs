@@ -1,16 +1,17 @@
 //! What the reading commands share: their filters, where their answers come from, and how they are shown.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{anyhow, bail};
+use anyhow::{Context, anyhow, bail};
 use comfy_table::{Table, presets};
 use serde_json::Value;
 
 use super::{Exit, Globals, output};
 use crate::clock;
 use crate::config::{Config, parse_duration};
-use crate::control::{AskError, Question, Range, View, ask};
+use crate::control::{AskError, Export, Question, Range, View, ask, ask_for_rows};
 use crate::decode::Registry;
 use crate::model::{DeviceId, Timestamp};
 use crate::store::{OpenError, Options, Store};
@@ -20,16 +21,23 @@ const WIDEST: usize = 60;
 
 /// Which part of the history.
 #[derive(Debug, clap::Args)]
-pub(super) struct Filter {
+pub(super) struct Span {
     /// Of this device only
     #[arg(long, value_name = "ID")]
-    device: Option<DeviceId>,
+    pub(super) device: Option<DeviceId>,
     /// From this time on: RFC 3339, a date, or so long ago, such as 3d
     #[arg(long, value_name = "TIME", value_parser = time)]
-    from: Option<Timestamp>,
+    pub(super) from: Option<Timestamp>,
     /// Before this time
     #[arg(long, value_name = "TIME", value_parser = time)]
-    to: Option<Timestamp>,
+    pub(super) to: Option<Timestamp>,
+}
+
+/// Which part of the history, and how much of it.
+#[derive(Debug, clap::Args)]
+pub(super) struct Filter {
+    #[command(flatten)]
+    span: Span,
     /// At most so many, the newest first
     #[arg(long, value_name = "N", default_value_t = 100)]
     limit: usize,
@@ -37,7 +45,8 @@ pub(super) struct Filter {
 
 impl From<&Filter> for Range {
     fn from(filter: &Filter) -> Self {
-        Self { device: filter.device, from: filter.from, to: filter.to, limit: filter.limit }
+        let Span { device, from, to } = filter.span;
+        Self { device, from, to, limit: filter.limit }
     }
 }
 
@@ -73,7 +82,7 @@ pub(super) fn answer(globals: &Globals, question: &Question) -> anyhow::Result<V
     let config = globals.load()?.config;
     match ask(&config.gateway.data_dir, question) {
         Ok(answer) => Ok(answer),
-        Err(AskError::NoDaemon) => of_store(config, question),
+        Err(AskError::NoDaemon) => of_store(config)?.answer(question).map_err(|words| anyhow!(words)),
         Err(error) => Err(error.into()),
     }
 }
@@ -84,7 +93,26 @@ pub(super) fn tell(globals: &Globals, topic: String, payload: Value) -> anyhow::
     Ok(ask(&config.gateway.data_dir, &Question::Command { topic, payload })?)
 }
 
-fn of_store(config: Config, question: &Question) -> anyhow::Result<Value> {
+/// Gives each row of the history to `take`: the running daemon's, else the store's own.
+pub(super) fn rows(
+    globals: &Globals,
+    export: Export,
+    mut take: impl FnMut(Value) -> io::Result<()>,
+) -> anyhow::Result<()> {
+    let config = globals.load()?.config;
+    match ask_for_rows(&config.gateway.data_dir, export, &mut take) {
+        Err(AskError::NoDaemon) => {}
+        done => return Ok(done?),
+    }
+    let view = of_store(config)?;
+    for row in view.export(&export).map_err(|words| anyhow!(words))? {
+        take(row.map_err(|words| anyhow!(words))?).context("the rows cannot be written")?;
+    }
+    Ok(())
+}
+
+/// A view of the store itself, which no daemon may have open.
+fn of_store(config: Config) -> anyhow::Result<View> {
     let dir = config.gateway.data_dir.clone();
     if !Store::exists(&dir) {
         bail!("nothing is known yet: no store in {} (`sigfox2mqtt run` makes it)", dir.display());
@@ -98,8 +126,7 @@ fn of_store(config: Config, question: &Question) -> anyhow::Result<Value> {
         Err(error) => return Err(error.into()),
     };
     let registry = Registry::new(&config).map_err(|_problems| anyhow!("the decoders cannot be built"))?;
-    let view = View::new(Arc::new(config), store, Arc::new(registry), None);
-    view.answer(question).map_err(|words| anyhow!(words))
+    Ok(View::new(Arc::new(config), store, Arc::new(registry), None))
 }
 
 fn table(answer: &Value, columns: &[Column]) -> String {

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Question, SOCKET};
+use super::{Export, Question, SOCKET};
 
 /// Why a daemon gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -21,39 +21,74 @@ pub enum AskError {
     /// It listens, but says no sensible answer.
     #[error("the daemon does not answer")]
     NoAnswer(#[source] io::Error),
+    /// What came could not be passed on.
+    #[error("the rows cannot be written")]
+    NotTaken(#[source] io::Error),
     /// It answered that it cannot, in its words.
     #[error("{0}")]
     Refused(String),
 }
 
+/// A line of the daemon's.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Reply {
+enum Line {
     Answer(Value),
+    Row(Value),
+    End(()),
     Error(String),
 }
 
 /// Asks the daemon that runs on a data directory. Blocks.
 pub fn ask(data_dir: &Path, question: &Question) -> Result<Value, AskError> {
-    let stream = UnixStream::connect(data_dir.join(SOCKET)).map_err(|error| match error.kind() {
-        io::ErrorKind::PermissionDenied => AskError::Permission,
-        _ => AskError::NoDaemon,
-    })?;
-    let line = exchange(stream, question).map_err(AskError::NoAnswer)?;
-    match serde_json::from_str(&line) {
-        Ok(Reply::Answer(answer)) => Ok(answer),
-        Ok(Reply::Error(error)) => Err(AskError::Refused(error)),
-        Err(error) => Err(AskError::NoAnswer(error.into())),
+    match line(&mut send(data_dir, question)?)? {
+        Line::Answer(answer) => Ok(answer),
+        Line::Row(_) | Line::End(_) => Err(nonsense("rows, where one answer was asked for")),
+        Line::Error(error) => Err(AskError::Refused(error)),
     }
 }
 
-fn exchange(mut stream: UnixStream, question: &Question) -> io::Result<String> {
-    stream.set_read_timeout(Some(question.patience()))?;
-    stream.set_write_timeout(Some(question.patience()))?;
-    let mut line = serde_json::to_string(question)?;
-    line.push('\n');
-    stream.write_all(line.as_bytes())?;
-    let mut answer = String::new();
-    BufReader::new(stream).read_line(&mut answer)?;
-    Ok(answer)
+/// Asks for rows, and gives each to `take` as it comes. Blocks. That all have come is certain only where this
+/// returns well.
+pub fn ask_for_rows(
+    data_dir: &Path,
+    export: Export,
+    mut take: impl FnMut(Value) -> io::Result<()>,
+) -> Result<(), AskError> {
+    let mut stream = send(data_dir, &Question::Export(export))?;
+    loop {
+        match line(&mut stream)? {
+            Line::Row(row) => take(row).map_err(AskError::NotTaken)?,
+            Line::End(_) => return Ok(()),
+            Line::Answer(_) => return Err(nonsense("one answer, where rows were asked for")),
+            Line::Error(error) => return Err(AskError::Refused(error)),
+        }
+    }
+}
+
+fn send(data_dir: &Path, question: &Question) -> Result<BufReader<UnixStream>, AskError> {
+    let mut stream = UnixStream::connect(data_dir.join(SOCKET)).map_err(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied => AskError::Permission,
+        _ => AskError::NoDaemon,
+    })?;
+    let mut send = || {
+        stream.set_read_timeout(Some(question.patience()))?;
+        stream.set_write_timeout(Some(question.patience()))?;
+        let line = serde_json::to_string(question)?;
+        stream.write_all(format!("{line}\n").as_bytes())
+    };
+    send().map_err(AskError::NoAnswer)?;
+    Ok(BufReader::new(stream))
+}
+
+fn line(stream: &mut BufReader<UnixStream>) -> Result<Line, AskError> {
+    let mut line = String::new();
+    if stream.read_line(&mut line).map_err(AskError::NoAnswer)? == 0 {
+        return Err(AskError::NoAnswer(io::ErrorKind::UnexpectedEof.into()));
+    }
+    serde_json::from_str(&line).map_err(|error| AskError::NoAnswer(error.into()))
+}
+
+fn nonsense(what: &'static str) -> AskError {
+    AskError::NoAnswer(io::Error::new(io::ErrorKind::InvalidData, what))
 }

@@ -2,7 +2,7 @@
 //! socket in its data directory, or by the store itself when no daemon runs, with the same answers; commands are
 //! those of MQTT.
 //!
-//! One line of JSON asks, one line of JSON answers. Whoever may open the data directory may ask.
+//! One line of JSON asks, one line of JSON answers; an export is answered by a line for each row. Whoever may open the data directory may ask.
 
 mod client;
 mod desk;
@@ -12,9 +12,9 @@ mod server;
 mod tests;
 mod view;
 
-pub use client::{AskError, ask};
+pub use client::{AskError, ask, ask_for_rows};
 pub use desk::Desk;
-pub use question::{Question, Range, StoreQuestion};
+pub use question::{Export, Question, Range, Rows, StoreQuestion};
 pub use server::Server;
 pub use view::View;
 

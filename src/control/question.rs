@@ -31,6 +31,8 @@ pub enum Question {
     },
     /// The sources, by name.
     Sources,
+    /// The history, oldest first; answered row by row.
+    Export(Export),
     /// A command in the words of MQTT; only a running daemon does it.
     Command {
         /// The topic, without the base.
@@ -90,4 +92,27 @@ pub struct Range {
     pub to: Option<Timestamp>,
     /// At most so many; never more than 10,000.
     pub limit: usize,
+}
+
+/// Which rows are exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Export {
+    /// What a row is.
+    pub what: Rows,
+    /// Of this device only.
+    pub device: Option<DeviceId>,
+    /// From this time on.
+    pub from: Option<Timestamp>,
+    /// Before this time.
+    pub to: Option<Timestamp>,
+}
+
+/// What a row of the history is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rows {
+    /// An uplink.
+    Messages,
+    /// A place where a device was.
+    Locations,
 }

@@ -10,15 +10,19 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Desk, LONGEST_QUESTION, Question, SOCKET, View};
+use super::{Desk, Export, LONGEST_QUESTION, Question, SOCKET, View};
 
 /// How many may ask at once; others wait in the system's queue.
 const MOST_CLIENTS: usize = 8;
 
-/// How long a client may take to ask, and to take its answer.
+/// How many rows of an export are read before the client has taken them.
+const ROWS_AHEAD: usize = 64;
+
+/// How long a client may take to ask, and to take a line of its answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Answers questions on the socket in the data directory.
@@ -106,18 +110,19 @@ async fn exchange(stream: UnixStream, view: View, desk: Option<&Desk>) -> io::Re
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
     in_time(PATIENCE, (&mut stream).take(LONGEST_QUESTION).read_line(&mut line)).await?;
+    let stream = stream.get_mut();
     let answer = match serde_json::from_str::<Question>(&line) {
+        Ok(Question::Export(export)) => return answer_with_rows(stream, view, export).await,
         Ok(question) => {
             in_time(question.patience(), async { Ok(answer(question, view, desk).await) }).await?
         }
         Err(error) => Err(format!("this is no question ({error})")),
     };
-    let answer: Value = match answer {
+    let answer = match answer {
         Ok(answer) => json!({ "answer": answer }),
         Err(error) => json!({ "error": error }),
     };
-    let stream = stream.get_mut();
-    in_time(PATIENCE, stream.write_all(format!("{answer}\n").as_bytes())).await?;
+    write(stream, &answer).await?;
     stream.shutdown().await
 }
 
@@ -131,4 +136,38 @@ async fn answer(question: Question, view: View, desk: Option<&Desk>) -> Result<V
             .await
             .unwrap_or_else(|_panicked| Err("the question could not be answered".to_owned())),
     }
+}
+
+/// Rows are read no faster than the client takes them; when it goes away, reading ends with the next row.
+async fn answer_with_rows(stream: &mut UnixStream, view: View, export: Export) -> io::Result<()> {
+    let (rows, mut read) = mpsc::channel(ROWS_AHEAD);
+    let reading = tokio::task::spawn_blocking(move || match view.export(&export) {
+        Ok(found) => {
+            for row in found {
+                if rows.blocking_send(row).is_err() {
+                    break;
+                }
+            }
+        }
+        // A client that is gone needs no reason.
+        Err(error) => drop(rows.blocking_send(Err(error))),
+    });
+    while let Some(row) = read.recv().await {
+        let line = match row {
+            Ok(row) => json!({ "row": row }),
+            Err(error) => json!({ "error": error }),
+        };
+        write(stream, &line).await?;
+    }
+    drop(read);
+    let line = match reading.await {
+        Ok(()) => json!({ "end": null }),
+        Err(_panicked) => json!({ "error": "the history could not be read to its end" }),
+    };
+    write(stream, &line).await?;
+    stream.shutdown().await
+}
+
+async fn write(stream: &mut UnixStream, line: &Value) -> io::Result<()> {
+    in_time(PATIENCE, stream.write_all(format!("{line}\n").as_bytes())).await
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::question::{MOST_ROWS, Question, Range, StoreQuestion};
+use super::question::{Export, MOST_ROWS, Question, Range, Rows, StoreQuestion};
 use crate::config::{Config, SigfoxApi, SourceKind};
 use crate::decode::{Decoded, Registry, Resolved};
 use crate::ingest::StatusBoard;
@@ -47,10 +47,11 @@ impl View {
     pub fn answer(&self, question: &Question) -> Result<Value, String> {
         match question {
             Question::Devices { device } => self.devices(*device),
-            Question::Messages(range) => self.messages(range),
-            Question::Locations(range) => self.locations(range),
+            Question::Messages(range) => self.newest(Rows::Messages, range),
+            Question::Locations(range) => self.newest(Rows::Locations, range),
             Question::Downlinks { device } => self.downlinks(*device),
             Question::Sources => Ok(self.sources()),
+            Question::Export(_) => Err("an export is a stream of rows, not one answer".to_owned()),
             Question::Command { .. } => Err("no daemon runs that could do this".to_owned()),
             Question::Decode { device, data, time } => self.decode(*device, data, *time),
             Question::Store(question) => self.store(question),
@@ -96,12 +97,37 @@ impl View {
         }))
     }
 
-    fn messages(&self, range: &Range) -> Result<Value, String> {
-        if let Some(id) = range.device {
+    /// The history, oldest first, row by row: of any length, because no more than a row is held.
+    pub fn export(
+        &self,
+        export: &Export,
+    ) -> Result<impl Iterator<Item = Result<Value, String>> + '_, String> {
+        let Export { what, device, from, to } = *export;
+        self.rows(what, &UplinkQuery { device, from, to, limit: None, newest_first: false })
+    }
+
+    fn newest(&self, what: Rows, range: &Range) -> Result<Value, String> {
+        let Range { device, from, to, limit } = *range;
+        let rows = self.rows(what, &UplinkQuery { device, from, to, limit: None, newest_first: true })?;
+        rows.take(limit.min(MOST_ROWS)).collect()
+    }
+
+    fn rows<'v>(
+        &'v self,
+        what: Rows,
+        query: &UplinkQuery,
+    ) -> Result<impl Iterator<Item = Result<Value, String>> + use<'v>, String> {
+        if let Some(id) = query.device {
             self.known(id)?;
         }
-        let uplinks = self.store.history(&query(range)).take(range.limit.min(MOST_ROWS));
-        uplinks.map(|uplink| self.message(&uplink.map_err(said)?)).collect()
+        let row = move |uplink: Result<Uplink, StoreError>| {
+            let uplink = uplink.map_err(said)?;
+            match what {
+                Rows::Messages => self.message(&uplink).map(Some),
+                Rows::Locations => self.location(&uplink),
+            }
+        };
+        Ok(self.store.history(query).filter_map(move |uplink| row(uplink).transpose()))
     }
 
     fn message(&self, uplink: &Uplink) -> Result<Value, String> {
@@ -121,26 +147,15 @@ impl View {
         Ok(json!({ "fields": decoded.fields, "errors": decoded.errors }))
     }
 
-    fn locations(&self, range: &Range) -> Result<Value, String> {
-        if let Some(id) = range.device {
-            self.known(id)?;
+    fn location(&self, uplink: &Uplink) -> Result<Option<Value>, String> {
+        let Some(place) = self.read(uplink)?.place else { return Ok(None) };
+        let mut row = json!({ "device": uplink.device });
+        if let (Value::Object(row), Value::Object(document)) =
+            (&mut row, written(&LocationDocument::new(&place, Some(&uplink.id())))?)
+        {
+            row.extend(document);
         }
-        let mut rows = Vec::new();
-        for uplink in self.store.history(&query(range)) {
-            if rows.len() >= range.limit.min(MOST_ROWS) {
-                break;
-            }
-            let uplink = uplink.map_err(said)?;
-            let Some(place) = self.read(&uplink)?.place else { continue };
-            let mut row = json!({ "device": uplink.device });
-            if let (Value::Object(row), Value::Object(document)) =
-                (&mut row, written(&LocationDocument::new(&place, Some(&uplink.id())))?)
-            {
-                row.extend(document);
-            }
-            rows.push(row);
-        }
-        Ok(Value::Array(rows))
+        Ok(Some(row))
     }
 
     /// An uplink as its device is called and decoded today.
@@ -205,10 +220,6 @@ impl View {
         let named = named.map(|id| (id, device_type.as_ref().and_then(|known| known.name.as_deref())));
         Ok(self.registry.resolve(device.id, named, device_type.as_ref().map(|known| &known.payload)))
     }
-}
-
-fn query(range: &Range) -> UplinkQuery {
-    UplinkQuery { device: range.device, from: range.from, to: range.to, limit: None, newest_first: true }
 }
 
 fn written(document: &impl Serialize) -> Result<Value, String> {

@@ -110,6 +110,36 @@ fn what_is_not_there_is_said_and_ends_with_1() {
 }
 
 #[test]
+fn an_export_is_the_whole_history_oldest_first() {
+    let gateway = gateway();
+    let (code, out, err) = run(&gateway, &["export", "messages", "--format", "jsonl"]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    let seqs: Vec<_> =
+        out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["seq"].clone()).collect();
+    assert_eq!(seqs, [1, 2, 3]);
+    let file = gateway.data().join("history.csv");
+    let to_file = [
+        "export",
+        "messages",
+        "--format",
+        "csv",
+        "--from",
+        "2026-09-10T00:26:42Z",
+        "--output",
+        file.to_str().unwrap(),
+    ];
+    assert_eq!(run(&gateway, &to_file), (Some(0), String::new(), String::new()));
+    let written = std::fs::read_to_string(&file).unwrap();
+    let lines: Vec<_> = written.split("\r\n").collect();
+    assert_eq!(lines.len(), 4, "{written}");
+    assert!(lines[0].starts_with("time,device,name,"), "{written}");
+    assert!(lines[1].starts_with("2026-09-10T00:26:42.000Z,1A2B3C,Tank 3,"), "{written}");
+    assert!(lines[1].contains("\"{\"\"level\"\":1.23}\""), "{written}");
+    let (_, out, _) = run(&gateway, &["export", "locations", "--format", "csv"]);
+    assert_eq!(out, "time,device,latitude,longitude,gps_accuracy,source,uplink\r\n");
+}
+
+#[test]
 fn a_wrong_filter_is_wrong_usage() {
     let gateway = gateway();
     for arguments in [
@@ -131,6 +161,11 @@ async fn the_running_daemon_answers_and_takes_commands() {
     assert_eq!(serde_json::from_str::<Value>(&out).unwrap().as_array().map(Vec::len), Some(3));
     let (_, out, _) = run(&gateway, &["sources", "--json"]);
     assert!(serde_json::from_str::<Value>(&out).unwrap()[0]["state"].is_string(), "{out}");
+
+    let (code, out, err) = run(&gateway, &["export", "messages", "--format", "jsonl"]);
+    assert_eq!((code, out.lines().count(), err.as_str()), (Some(0), 3, ""));
+    let (code, _, err) = run(&gateway, &["export", "messages", "--format", "csv", "--device", "FFFF"]);
+    assert_eq!((code, err.as_str()), (Some(1), "sigfox2mqtt: device FFFF not found\n"));
 
     let push = ["downlink", "push", "1A2B3C", "0123456789abcdef", "--id", "set-7", "--transaction", "t"];
     let (code, out, err) = run(&gateway, &push);
