@@ -1,4 +1,4 @@
-//! `demo`: simulated cloud, broker and gateway in one process, and a screen that reads along like any client.
+//! `demo`: simulated clouds, broker and gateway in one process, and a screen that reads along like any client.
 
 mod screen;
 mod stage;
@@ -46,7 +46,7 @@ pub(crate) fn execute(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The cloud serves first: a gateway that is refused once would wait before it asks again.
+/// The clouds serve first: a gateway that is refused once would wait before it asks again.
 async fn show(args: &Args) -> anyhow::Result<()> {
     let asked = asked_to_end()?;
     let stage = Stage::build().await?;
@@ -54,9 +54,9 @@ async fn show(args: &Args) -> anyhow::Result<()> {
     let filters = Screen::filters(&stage.config.mqtt);
     let Stage { config, broker, simulator, folder, .. } = stage;
 
-    let (stop_gateway, stop_cloud) = (CancellationToken::new(), CancellationToken::new());
+    let (stop_gateway, stop_clouds) = (CancellationToken::new(), CancellationToken::new());
     let (mut tasks, mut around) = (JoinSet::new(), JoinSet::new());
-    around.spawn(simulator.run(stop_cloud.clone()));
+    around.spawn(simulator.run(stop_clouds.clone()));
     tasks.spawn(daemon::run(config, Oversight::default(), stop_gateway.clone().cancelled_owned()));
     let (sender, seen) = mpsc::channel(BEHIND);
     let subscription = tokio::select! {
@@ -78,7 +78,7 @@ async fn show(args: &Args) -> anyhow::Result<()> {
     while let Some(ended) = tasks.join_next().await {
         outcome = outcome.and(ended.context("the gateway").and_then(|ended| ended));
     }
-    stop_cloud.cancel();
+    stop_clouds.cancel();
     around.shutdown().await;
     folder.remove();
     outcome

@@ -16,7 +16,7 @@ use crate::{clock, logging};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  sigfox2mqtt simulate --speed 60 --fault 429:/messages:3 \\\n    \
                   --callback-url http://127.0.0.1:8080/callback/simulated --callback-token secret\n\n\
-                  What it prints is a source for a configuration. docs/simulate.md tells the rest.")]
+                  What it prints are sources for a configuration. docs/simulate.md tells the rest.")]
 pub(crate) struct Args {
     /// Where to serve; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090", value_parser = loopback)]
@@ -99,7 +99,7 @@ async fn serve(args: Args) -> anyhow::Result<Exit> {
     );
     output::print(&format!(
         "{summary}\n\n{}",
-        source(simulator.local_addr(), &logins, args.callback_token.as_deref())
+        sources(simulator.local_addr(), &logins, args.callback_token.as_deref())
     ))?;
     let asked = asked_to_end()?;
     let stop = CancellationToken::new();
@@ -112,14 +112,16 @@ async fn serve(args: Args) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The source that a configuration needs to read from here.
-fn source(address: SocketAddr, logins: &Logins, callback_token: Option<&str>) -> String {
-    let Logins { login, password, .. } = logins;
+/// The sources that a configuration needs to read from here.
+fn sources(address: SocketAddr, logins: &Logins, callback_token: Option<&str>) -> String {
+    let Logins { login, password, auth_key_id, auth_key } = logins;
     let token = callback_token.map(|token| format!("callback_token = {}\n", toml::Value::from(token)));
     format!(
-        "[sources.simulated]\nkind = \"sigfox\"\nurl = \"http://{address}/v2\"\nlogin = \"{login}\"\n\
-         password = \"{password}\"\n{}",
-        token.unwrap_or_default()
+        "# With api = \"v1\" the url is http://{address}/api\n[sources.simulated]\nkind = \"sigfox\"\nurl = \"http://{address}/v2\"\nlogin = \"{login}\"\n\
+         password = \"{password}\"\n{token}\n\
+         [sources.soracom]\nkind = \"soracom\"\nurl = \"http://{address}/v1\"\n\
+         auth_key_id = \"{auth_key_id}\"\nauth_key = \"{auth_key}\"\n",
+        token = token.unwrap_or_default()
     )
 }
 
@@ -132,14 +134,14 @@ mod tests {
     use crate::config::{Config, Environment};
 
     #[test]
-    fn what_is_printed_is_a_source_for_a_configuration() {
+    fn what_is_printed_are_sources_for_a_configuration() {
         let address = "127.0.0.1:8090".parse().unwrap();
-        let text = format!("version = 1\n{}", source(address, &Logins::default(), Some("with \"quotes\"")));
+        let text = format!("version = 1\n{}", sources(address, &Logins::default(), Some("with \"quotes\"")));
         let environment = Environment { variables: BTreeMap::new(), host_name: "here".to_owned() };
         let loaded = Config::parse(&text, "printed.toml", Path::new("/"), &environment);
         assert_eq!(
             loaded.map(|loaded| loaded.config.sources.len()).unwrap_or_else(|wrong| panic!("{wrong}")),
-            1
+            2
         );
     }
 

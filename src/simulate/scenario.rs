@@ -1,4 +1,5 @@
 //! The world of `simulate` and `demo`: weather monitors outdoors and Sens'its indoors, reproducible by seed.
+//! Every sixth device is a Sens'it at Soracom, too or alone.
 
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ pub struct Scenario {
     pub callbacks: Option<(CallbackTarget, Option<String>)>,
     /// How many downlinks a device is sent a day.
     pub daily_downlinks: u32,
+    /// Whether the devices that Soracom has, every sixth, are unknown to the Sigfox cloud.
+    pub soracom_alone: bool,
 }
 
 impl Default for Scenario {
@@ -46,6 +49,7 @@ impl Default for Scenario {
             history: Duration::ZERO,
             callbacks: None,
             daily_downlinks: 4,
+            soracom_alone: false,
         }
     }
 }
@@ -63,7 +67,12 @@ impl Scenario {
             .with_type(self.called(weather.grammar(WEATHER_GRAMMAR), 0xc0))
             .with_type(self.called(sensit, 0xd0));
         for index in 0..self.devices {
-            world.add_device(device(index, &mut rng));
+            let device = device(index, &mut rng);
+            world.add_device(match (index % 6 == 5, self.soracom_alone) {
+                (false, _) => device,
+                (true, false) => device.soracom(),
+                (true, true) => device.soracom_only(),
+            });
         }
         self.remember(&mut world, now);
         world

@@ -14,6 +14,7 @@ mod cloud_cli;
 mod cloud_mock;
 mod cloud_soracom;
 mod decode;
+mod demo;
 mod doctor;
 mod downlink_command;
 mod downlink_dispatch;

@@ -1,4 +1,4 @@
-//! What the demo is made of: free addresses, a folder of its own, a simulated cloud, a configuration.
+//! What the demo is made of: free addresses, a folder of its own, simulated clouds, a configuration.
 
 use std::collections::BTreeMap;
 use std::fs::DirBuilder;
@@ -26,7 +26,7 @@ pub(super) struct Stage {
     pub(super) config: Config,
     /// The broker as clients reach it.
     pub(super) broker: Mqtt,
-    /// The cloud, not yet serving.
+    /// The clouds, not yet serving.
     pub(super) simulator: Simulator,
     /// Where the store lies.
     pub(super) folder: Folder,
@@ -46,11 +46,12 @@ impl Stage {
     pub(super) async fn build() -> anyhow::Result<Self> {
         let addresses = Addresses { broker: Address::near(1883)?, web: Address::near(8080)? };
         let token = format!("{:032x}", fastrand::u128(..));
-        let target: CallbackTarget = format!("http://{}/callback/demo", addresses.web.taken).parse()?;
+        let target: CallbackTarget = format!("http://{}/callback/sigfox", addresses.web.taken).parse()?;
         let scenario = Scenario {
             pace: Pace::new(SPEED)?,
             callbacks: Some((target, Some(token.clone()))),
             daily_downlinks: DAILY_DOWNLINKS,
+            soracom_alone: true,
             ..Scenario::default()
         };
         let world = scenario.build(clock::now()).head_start(HEAD_START);
@@ -58,10 +59,12 @@ impl Stage {
             |device: &&Device| device.schedule.as_ref().is_some_and(|schedule| schedule.asks_every == 1);
         let asking = world.devices().find(often).context("no device asks for downlinks")?;
         let asking = (asking.id.to_string(), asking.name.clone());
+        let at_soracom: Vec<String> =
+            world.devices().filter(|device| !device.in_sigfox).map(|device| device.id.to_string()).collect();
         let options = Options { rate_limits: false, ..Options::default() };
         let simulator = Simulator::bind(world, options).await?;
         let folder = Folder::make()?;
-        let config = configuration(&folder.path, simulator.local_addr(), addresses, &token)?;
+        let config = configuration(&folder.path, simulator.local_addr(), addresses, &token, &at_soracom)?;
         let url = format!("mqtt://{}", addresses.broker.taken).parse()?;
         let broker = Mqtt { url, ..config.mqtt.clone() };
         Ok(Self { config, broker, simulator, folder, addresses, asking })
@@ -83,12 +86,12 @@ impl Stage {
             }
         }
         format!(
-            "A simulated Sigfox cloud, a broker and the gateway run on this machine.\n{moved}\n\
+            "The clouds of Sigfox and Soracom, simulated, a broker and the gateway run on this machine.\n{moved}\n\
              Watch the messages:\n  mosquitto_sub -h {host} -p {port} -t '{base}/#' -v\n\
              Send a downlink to {name}, which asks for one with every uplink:\n  \
              mosquitto_pub -h {host} -p {port} -t {base}/device/{id}/downlink/push -m '{{\"data\":\"0123456789abcdef\"}}'\n\
              Look at the web page:\n  http://{web}/\n\
-             Look behind the stage of the cloud:\n  http://{cloud}/sim/state\n\nCtrl-C ends it.\n\n",
+             Look behind the stage of the clouds:\n  http://{cloud}/sim/state\n\nCtrl-C ends it.\n\n",
             web = web.taken,
             cloud = self.simulator.local_addr(),
         )
@@ -100,8 +103,12 @@ fn configuration(
     cloud: SocketAddr,
     addresses: Addresses,
     token: &str,
+    at_soracom: &[String],
 ) -> anyhow::Result<Config> {
-    let Logins { login, password, .. } = Logins::default();
+    let Logins { login, password, auth_key_id, auth_key } = Logins::default();
+    // Soracom knows no device types: each of its devices names its decoder.
+    let devices: String =
+        at_soracom.iter().map(|id| format!("[devices.{id}]\ndecoder = \"sensit-v3\"\n")).collect();
     let data_dir = toml::Value::from(folder.to_string_lossy().into_owned());
     let text = format!(
         r#"version = 1
@@ -110,9 +117,7 @@ id = "demo"
 data_dir = {data_dir}
 [mqtt]
 url = "embedded://{broker}"
-# Clients of MQTT 3.1.1, such as mosquitto_sub, read along: rumqttd cannot leave out for them what MQTT 5 adds.
-protocol = 4
-[sources.demo]
+[sources.sigfox]
 kind = "sigfox"
 url = "http://{cloud}/v2"
 login = "{login}"
@@ -121,9 +126,16 @@ poll = "2s"
 locations = "10s"
 inventory = "30s"
 callback_token = "{token}"
+[sources.soracom]
+kind = "soracom"
+url = "http://{cloud}/v1"
+auth_key_id = "{auth_key_id}"
+auth_key = "{auth_key}"
+poll = "2s"
+inventory = "30s"
 [device_types.{SENSIT_TYPE}]
-decoder = "hex"
-[downlink]
+decoder = "sensit-v3"
+{devices}[downlink]
 daily_limit = {DAILY_DOWNLINKS}
 [http]
 listen = "{web}"
@@ -191,7 +203,7 @@ mod tests {
         let program = stage.program();
         assert!(program.contains("mosquitto_sub -h 127.0.0.1 -p "), "{program}");
         assert!(program.contains(&format!("/device/{}/downlink/push", stage.asking.0)), "{program}");
-        assert_eq!(stage.config.sources.len(), 1);
+        assert_eq!((stage.config.sources.len(), stage.config.devices.len()), (2, 3));
         let interval = Duration::from_secs(600).div_f64(SPEED);
         assert!(interval / 20 <= Duration::from_secs(1), "a line a second, not one in {interval:?}");
         stage.folder.remove();

@@ -19,7 +19,7 @@ use crate::simulate::world::{Cut, Generation, Of, Uplink, World};
 
 /// How long after the message Soracom stores it.
 const STORED_AFTER: Duration = Duration::from_millis(400);
-/// Entries a page unless asked otherwise (Soracom OpenAPI, getDataFromSigfoxDevice).
+/// Entries a page unless asked otherwise (`getDataFromSigfoxDevice`).
 const DEFAULT_LIMIT: usize = 10;
 
 /// `GET /sigfox_devices/{id}/data`.

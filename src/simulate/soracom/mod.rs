@@ -1,6 +1,6 @@
 //! Soracom Air for Sigfox of the simulated clouds, below `/v1`: keys and tokens, devices, Harvest, one slot.
 //!
-//! Written from Soracom's OpenAPI description and from what Harvest is known to hold. Knows nothing of our client.
+//! Written from Soracom's `OpenAPI` description and from what Harvest is known to hold. Knows nothing of our client.
 
 mod device;
 mod harvest;

@@ -1,4 +1,4 @@
-//! API keys and tokens: given for an AuthKey, ended by their time, renewed only while they hold.
+//! API keys and tokens: given for an `AuthKey`, ended by their time, renewed only while they hold.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
