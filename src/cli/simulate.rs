@@ -114,13 +114,15 @@ async fn serve(args: Args) -> anyhow::Result<Exit> {
 
 /// The sources that a configuration needs to read from here.
 fn sources(address: SocketAddr, logins: &Logins, callback_token: Option<&str>) -> String {
-    let Logins { login, password, auth_key_id, auth_key } = logins;
+    let Logins { login, password, auth_key_id, auth_key, client_id, client_secret } = logins;
     let token = callback_token.map(|token| format!("callback_token = {}\n", toml::Value::from(token)));
     format!(
         "# With api = \"v1\" the url is http://{address}/api\n[sources.simulated]\nkind = \"sigfox\"\nurl = \"http://{address}/v2\"\nlogin = \"{login}\"\n\
          password = \"{password}\"\n{token}\n\
          [sources.soracom]\nkind = \"soracom\"\nurl = \"http://{address}/v1\"\n\
-         auth_key_id = \"{auth_key_id}\"\nauth_key = \"{auth_key}\"\n",
+         auth_key_id = \"{auth_key_id}\"\nauth_key = \"{auth_key}\"\n\n\
+         [mirrors.studio]\nkind = \"altair\"\nurl = \"http://{address}\"\nspace = \"simulated\"\n\
+         client_id = \"{client_id}\"\nclient_secret = \"{client_secret}\"\n",
         token = token.unwrap_or_default()
     )
 }

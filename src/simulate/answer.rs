@@ -43,6 +43,11 @@ impl Question {
         self.query.get(name).map(String::as_str)
     }
 
+    /// All parameters of the query.
+    pub(super) fn parameters(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.query.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// A whole number of the query.
     pub(super) fn number(&self, name: &'static str) -> Result<Option<i64>, Refusal> {
         let number = self.parameter(name).map(str::parse).transpose();
@@ -114,6 +119,14 @@ impl Refusal {
         Self { status, body: json!({ "message": message }) }
     }
 
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(super) fn body(&self) -> &Value {
+        &self.body
+    }
+
     /// 404 with the usual body.
     pub(super) fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "Not Found")
@@ -130,7 +143,7 @@ impl Refusal {
     }
 
     /// 400 for a field of the body.
-    pub(super) fn body(field: &str, message: &str) -> Self {
+    pub(super) fn in_body(field: &str, message: &str) -> Self {
         Self::field("body", field, message)
     }
 

@@ -5,6 +5,7 @@
 //! else with the rest of the house.
 
 mod agenda;
+mod altair;
 mod answer;
 mod callback;
 mod connection;

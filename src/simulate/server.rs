@@ -17,7 +17,7 @@ use super::fault::Fault;
 use super::intercept::intercept;
 use super::shared::{Cursor, Logins, Shared};
 use super::world::{Received, Telegram, Uplink, World};
-use super::{control, courier, sigfox_v1, sigfox_v2, soracom};
+use super::{altair, control, courier, sigfox_v1, sigfox_v2, soracom};
 use crate::clock;
 use crate::model::DeviceId;
 
@@ -99,6 +99,7 @@ impl Simulator {
             .merge(sigfox_v2::router(&self.shared))
             .merge(sigfox_v1::router(&self.shared))
             .merge(soracom::router(&self.shared))
+            .merge(altair::router(&self.shared))
             .nest("/sim", control::router())
             .fallback(|| async { Refusal::not_found() })
             .layer(from_fn_with_state(Arc::clone(&self.shared), intercept))
@@ -147,6 +148,12 @@ impl Running {
     #[must_use]
     pub fn soracom_url(&self) -> String {
         format!("http://{}/v1", self.address)
+    }
+
+    /// The `url` of an Altair IoT Studio mirror.
+    #[must_use]
+    pub fn altair_url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     /// Looks into the world, or changes it.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use super::altair::Studio;
 use super::fault::{Fault, FaultKind};
 use super::soracom::Sessions;
 use super::world::World;
@@ -24,6 +25,10 @@ pub struct Logins {
     pub auth_key_id: String,
     /// Soracom: the key.
     pub auth_key: String,
+    /// Altair: the client.
+    pub client_id: String,
+    /// Altair: its secret.
+    pub client_secret: String,
 }
 
 impl Default for Logins {
@@ -33,6 +38,8 @@ impl Default for Logins {
             password: "simulated".to_owned(),
             auth_key_id: "keyId-simulated".to_owned(),
             auth_key: "secret-simulated".to_owned(),
+            client_id: "client-simulated".to_owned(),
+            client_secret: "secret-simulated".to_owned(),
         }
     }
 }
@@ -59,6 +66,7 @@ pub(super) struct Shared {
     pub(super) changed: Notify,
     world: Mutex<World>,
     sessions: Mutex<Sessions>,
+    studio: Mutex<Studio>,
     faults: Mutex<Vec<Fault>>,
     requests: Mutex<BTreeMap<String, u64>>,
     recent: Mutex<HashMap<String, VecDeque<Instant>>>,
@@ -79,6 +87,7 @@ impl Shared {
             changed: Notify::new(),
             world: Mutex::new(world),
             sessions: Mutex::default(),
+            studio: Mutex::default(),
             faults: Mutex::new(faults),
             requests: Mutex::default(),
             recent: Mutex::default(),
@@ -93,6 +102,11 @@ impl Shared {
     /// Soracom's tokens; never across an await.
     pub(super) fn sessions(&self) -> MutexGuard<'_, Sessions> {
         lock(&self.sessions)
+    }
+
+    /// Altair IoT Studio; never across an await.
+    pub(super) fn studio(&self) -> MutexGuard<'_, Studio> {
+        lock(&self.studio)
     }
 
     pub(super) fn set_faults(&self, faults: Vec<Fault>) {

@@ -83,7 +83,7 @@ fn the_demo_shows_decoded_values_sends_a_downlink_by_its_own_words_and_ends_with
 fn the_simulator_prints_sources_that_check_accepts() {
     let mut simulator = Shown::start(&["simulate", "--listen", "127.0.0.1:0", "--devices", "3"]);
     let mut text = "version = 1\n".to_owned();
-    while !text.contains("auth_key =") {
+    while !text.contains("client_secret =") {
         text.push_str(&simulator.line_with(&[]));
         text.push('\n');
     }

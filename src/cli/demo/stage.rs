@@ -105,7 +105,7 @@ fn configuration(
     token: &str,
     at_soracom: &[String],
 ) -> anyhow::Result<Config> {
-    let Logins { login, password, auth_key_id, auth_key } = Logins::default();
+    let Logins { login, password, auth_key_id, auth_key, .. } = Logins::default();
     // Soracom knows no device types: each of its devices names its decoder.
     let devices: String =
         at_soracom.iter().map(|id| format!("[devices.{id}]\ndecoder = \"sensit-v3\"\n")).collect();

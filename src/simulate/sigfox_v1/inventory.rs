@@ -88,7 +88,7 @@ pub(super) async fn edit_device_type(
     Json(mut changes): Json<Map<String, Value>>,
 ) -> Result<StatusCode, Refusal> {
     let id = changes.remove("id");
-    let id = id.as_ref().and_then(Value::as_str).ok_or_else(|| Refusal::body("id", "is required"))?;
+    let id = id.as_ref().and_then(Value::as_str).ok_or_else(|| Refusal::in_body("id", "is required"))?;
     let mut world = shared.world();
     change_device_type(world.device_type_mut(id).ok_or_else(Refusal::not_found)?, &changes)?;
     Ok(StatusCode::OK)

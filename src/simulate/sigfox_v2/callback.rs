@@ -72,12 +72,12 @@ pub(in crate::simulate) fn add_callback(
     world.device_type(device_type).ok_or_else(Refusal::not_found)?;
     for required in ["channel", "callbackType", "callbackSubtype", "enabled", "url", "httpMethod"] {
         if !body.contains_key(required) {
-            return Err(Refusal::body(required, "is required"));
+            return Err(Refusal::in_body(required, "is required"));
         }
     }
     let code = |key: &str| body.get(key).and_then(Value::as_u64).unwrap_or(u64::MAX);
     let kind = CallbackKind::from_codes(code("callbackType"), code("callbackSubtype"))
-        .ok_or_else(|| Refusal::body("callbackSubtype", "unknown value"))?;
+        .ok_or_else(|| Refusal::in_body("callbackSubtype", "unknown value"))?;
     let new_id = world.new_id();
     let mut callback =
         Callback { body: None, downlink_hook: false, ..Callback::post(&new_id, kind, "", None) };
@@ -94,7 +94,7 @@ pub(in crate::simulate) fn add_callback(
 fn change(callback: &mut Callback, body: &Map<String, Value>) -> Result<(), Refusal> {
     for (key, value) in body {
         let text =
-            || value.as_str().map(ToOwned::to_owned).ok_or_else(|| Refusal::body(key, "must be a string"));
+            || value.as_str().map(ToOwned::to_owned).ok_or_else(|| Refusal::in_body(key, "must be a string"));
         match key.as_str() {
             "url" => callback.url = text()?,
             "httpMethod" => callback.method = text()?,
@@ -103,12 +103,13 @@ fn change(callback: &mut Callback, body: &Map<String, Value>) -> Result<(), Refu
             "bodyTemplate" => callback.body = Some(text()?),
             "linePattern" => callback.line_pattern = Some(text()?),
             "enabled" => {
-                callback.enabled = value.as_bool().ok_or_else(|| Refusal::body(key, "must be a boolean"))?;
+                callback.enabled =
+                    value.as_bool().ok_or_else(|| Refusal::in_body(key, "must be a boolean"))?;
             }
             "headers" => {
                 let headers = serde_json::from_value(value.clone()).ok();
                 callback.headers =
-                    headers.ok_or_else(|| Refusal::body(key, "must be an object of strings"))?;
+                    headers.ok_or_else(|| Refusal::in_body(key, "must be an object of strings"))?;
             }
             _ => {}
         }

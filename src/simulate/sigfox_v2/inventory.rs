@@ -111,7 +111,7 @@ pub(in crate::simulate) fn change_device_type(
     for (key, value) in changes {
         match key.as_str() {
             "name" => {
-                edited.name = text(key, value)?.ok_or_else(|| Refusal::body(key, "may not be empty"))?
+                edited.name = text(key, value)?.ok_or_else(|| Refusal::in_body(key, "may not be empty"))?
             }
             "payloadConfig" => edited.payload_config = text(key, value)?,
             "downlinkDataString" => {
@@ -123,7 +123,7 @@ pub(in crate::simulate) fn change_device_type(
                 let seconds = value.as_u64().and_then(|seconds| u32::try_from(seconds).ok());
                 let valid = seconds.filter(|seconds| *seconds == 0 || *seconds >= 1800);
                 edited.keep_alive_s =
-                    valid.ok_or_else(|| Refusal::body(key, "must be 0 or at least 1800"))?;
+                    valid.ok_or_else(|| Refusal::in_body(key, "must be 0 or at least 1800"))?;
             }
             _ => {}
         }
@@ -136,19 +136,19 @@ fn text(key: &str, value: &Value) -> Result<Option<String>, Refusal> {
     match value {
         Value::Null => Ok(None),
         Value::String(text) => Ok(Some(text.clone())),
-        _ => Err(Refusal::body(key, "must be a string")),
+        _ => Err(Refusal::in_body(key, "must be a string")),
     }
 }
 
 fn number(key: &str, value: &Value, most: u8) -> Result<u8, Refusal> {
     let number = value.as_u64().and_then(|number| u8::try_from(number).ok()).filter(|number| *number <= most);
-    number.ok_or_else(|| Refusal::body(key, "unknown value"))
+    number.ok_or_else(|| Refusal::in_body(key, "unknown value"))
 }
 
 /// Eight bytes of hex; templates with variables are beyond what is simulated.
 fn eight_bytes(data: &str) -> Result<String, Refusal> {
     let whole = data.len() == 16 && data.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if whole { Ok(data.to_owned()) } else { Err(Refusal::body("downlinkDataString", "must be 8 bytes")) }
+    if whole { Ok(data.to_owned()) } else { Err(Refusal::in_body("downlinkDataString", "must be 8 bytes")) }
 }
 
 /// `GET /devices`; 50 requests in 10 s.

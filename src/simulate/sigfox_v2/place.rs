@@ -82,7 +82,7 @@ pub(super) async fn predictions(question: Question) -> Answer {
 /// `POST /coverages/global/predictions`.
 pub(super) async fn predictions_of_many(Json(body): Json<Value>) -> Answer {
     let locations = body.get("locations").and_then(Value::as_array);
-    let locations = locations.ok_or_else(|| Refusal::body("locations", "is required"))?;
+    let locations = locations.ok_or_else(|| Refusal::in_body("locations", "is required"))?;
     let row = |location: &Value| {
         let (lat, lng) = (location.get("lat"), location.get("lng"));
         json!({ "lat": lat, "lng": lng, "locationCovered": true, "margins": [53, 46, 38] })

@@ -1,5 +1,7 @@
 //! The simulator over real HTTP, held against the clouds' documents.
 
+mod altair;
+mod callback;
 mod downlink;
 mod fault;
 mod fixture;
