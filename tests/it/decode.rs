@@ -1,17 +1,14 @@
 //! `decode` as people type it, and every example of its guide.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::process::{Command, Output};
 
 const GUIDE: &str = include_str!("../../docs/decoders.md");
 
-fn sigfox2mqtt(arguments: &[String], config: &Path) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_sigfox2mqtt"))
-        .args(arguments)
-        .env("SIGFOX2MQTT_CONFIG", config)
-        .output()
-        .expect("the program starts")
+fn sigfox2mqtt(arguments: &[String], config: &Path) -> io::Result<Output> {
+    Command::new(env!("CARGO_BIN_EXE_sigfox2mqtt")).args(arguments).env("SIGFOX2MQTT_CONFIG", config).output()
 }
 
 fn words(line: &[&str]) -> Vec<String> {
@@ -20,16 +17,10 @@ fn words(line: &[&str]) -> Vec<String> {
 
 /// A command of the guide: words between blanks, quoted with `'` where they hold blanks.
 fn split(command: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut quoted = false;
-    for character in command.chars() {
-        match character {
-            '\'' => quoted = !quoted,
-            ' ' if !quoted => words.push(String::new()),
-            other => words.last_mut().unwrap().push(other),
-        }
-    }
-    words
+    let pieces = command.split('\'').zip([false, true].into_iter().cycle());
+    let words = pieces
+        .flat_map(|(piece, quoted)| if quoted { vec![piece] } else { piece.split_whitespace().collect() });
+    words.map(str::to_owned).collect()
 }
 
 /// The blocks of the guide that are marked so.
@@ -47,7 +38,7 @@ fn every_command_of_the_guide_prints_what_the_guide_says() {
     for block in consoles {
         let (command, expected) = block.split_once('\n').unwrap();
         let arguments = split(command.strip_prefix("$ sigfox2mqtt ").expect(command));
-        let output = sigfox2mqtt(&arguments, nowhere);
+        let output = sigfox2mqtt(&arguments, nowhere).unwrap();
         let printed = [output.stdout, output.stderr].concat();
         assert_eq!(String::from_utf8_lossy(&printed), expected, "{command}");
     }
@@ -69,7 +60,7 @@ fn every_configuration_of_the_guide_is_good_and_its_vectors_hold() {
             fs::write(&file, format!("{source}{block}")).unwrap();
             words(&["check", file.to_str().unwrap()])
         };
-        let output = sigfox2mqtt(&arguments, &file);
+        let output = sigfox2mqtt(&arguments, &file).unwrap();
         assert!(output.status.success(), "{block}\n{}", String::from_utf8_lossy(&output.stderr));
     }
 }
@@ -93,7 +84,7 @@ fn what_is_wrong_ends_with_the_right_code() {
         (vec!["decode", "--device", "1A2B3C", "01"], 78, "config.toml"),
         (vec!["decode", "test", wrong.to_str().unwrap()], 1, "`a` is 1 (expected 2)"),
     ] {
-        let output = sigfox2mqtt(&words(&arguments), &nowhere);
+        let output = sigfox2mqtt(&words(&arguments), &nowhere).unwrap();
         let printed = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
         assert!(printed.contains(said), "{arguments:?}: {printed}");
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {printed}");
@@ -110,8 +101,8 @@ fn a_device_is_decoded_by_its_own_decoder() {
         folder.path().join("data")
     );
     fs::write(&config, text).unwrap();
-    let output = sigfox2mqtt(&words(&["decode", "--device", "1a2b3c", "--json", "007b"]), &config);
+    let output = sigfox2mqtt(&words(&["decode", "--device", "1a2b3c", "--json", "007b"]), &config).unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "{\"fields\":{\"level\":1.23},\"errors\":[]}\n");
-    let output = sigfox2mqtt(&words(&["decode", "--device", "FF", "007b"]), &config);
+    let output = sigfox2mqtt(&words(&["decode", "--device", "FF", "007b"]), &config).unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
 }

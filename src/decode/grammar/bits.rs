@@ -4,8 +4,12 @@
 pub(super) fn read(bytes: &[u8], start: usize, width: u32) -> Option<u64> {
     let end = start.checked_add(usize::try_from(width).ok()?)?;
     let touched = bytes.get(start / 8..end.div_ceil(8))?;
-    let all = touched.iter().fold(0_u128, |bits, byte| (bits << 8) | u128::from(*byte));
     let unused = (8 - end % 8) % 8;
+    if touched.len() <= 8 {
+        let all = touched.iter().fold(0_u64, |bits, byte| (bits << 8) | u64::from(*byte));
+        return Some((all >> unused) & mask(width));
+    }
+    let all = touched.iter().fold(0_u128, |bits, byte| (bits << 8) | u128::from(*byte));
     u64::try_from((all >> unused) & u128::from(mask(width))).ok()
 }
 

@@ -23,6 +23,8 @@ use crate::model::Fields;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Grammar {
     fields: Vec<Field>,
+    /// Every field as null, in the order of `fields`: to copy it costs half of making it anew.
+    empty: Fields,
 }
 
 /// One field of a grammar.
@@ -81,12 +83,17 @@ enum Unread {
 impl Grammar {
     /// Compiles a grammar. Two fields of one name are an error: one of them would never be seen.
     pub fn parse(text: &str, dialect: Dialect) -> Result<Self, GrammarError> {
-        parse::fields(text, dialect, parse::Names::Unique).map(|fields| Self { fields })
+        parse::fields(text, dialect, parse::Names::Unique).map(Self::of)
     }
 
     /// Compiles a grammar that a Sigfox cloud uses already; of two fields of one name the last wins.
     pub fn parse_from_cloud(text: &str) -> Result<Self, GrammarError> {
-        parse::fields(text, Dialect::Sigfox, parse::Names::LastWins).map(|fields| Self { fields })
+        parse::fields(text, Dialect::Sigfox, parse::Names::LastWins).map(Self::of)
+    }
+
+    fn of(fields: Vec<Field>) -> Self {
+        let empty = fields.iter().map(|field| (field.name.clone(), Value::Null)).collect();
+        Self { fields, empty }
     }
 
     /// Its fields in the order of the text.
@@ -98,23 +105,26 @@ impl Grammar {
     /// Reads a payload: what fits, and in words what does not.
     #[must_use]
     pub fn read(&self, payload: &[u8]) -> (Fields, Vec<String>) {
-        let mut values = Fields::with_capacity(self.fields.len());
+        let mut values = self.empty.clone();
         let mut errors = Vec::new();
-        for field in &self.fields {
+        let mut missing = false;
+        for (field, slot) in self.fields.iter().zip(values.values_mut()) {
             match field.value(payload) {
-                Ok(value) => {
-                    values.insert(field.name.clone(), value);
+                Ok(value) => *slot = value,
+                Err(Unread::NoValue(reason)) => errors.push(format!("`{}` {reason}", field.name)),
+                Err(Unread::TooShort) => {
+                    missing = true;
+                    errors.push(format!(
+                        "`{}` is missing: it reads {field}, and the payload has {}",
+                        field.name,
+                        Bytes(payload.len())
+                    ));
                 }
-                Err(Unread::NoValue(reason)) => {
-                    errors.push(format!("`{}` {reason}", field.name));
-                    values.insert(field.name.clone(), Value::Null);
-                }
-                Err(Unread::TooShort) => errors.push(format!(
-                    "`{}` is missing: it reads {field}, and the payload has {}",
-                    field.name,
-                    Bytes(payload.len())
-                )),
             }
+        }
+        if missing {
+            let mut fits = self.fields.iter().map(|field| field.fits(payload));
+            values.retain(|_, _| fits.next().unwrap_or(false));
         }
         (values, errors)
     }
@@ -181,6 +191,10 @@ impl Field {
     /// The last byte that it touches.
     fn last_byte(&self) -> usize {
         (self.start + self.width().max(1) - 1) / 8
+    }
+
+    fn fits(&self, payload: &[u8]) -> bool {
+        self.last_byte() < payload.len()
     }
 
     fn value(&self, payload: &[u8]) -> Result<Value, Unread> {

@@ -39,16 +39,21 @@ pub(super) fn fields(text: &str, dialect: Dialect, names: Names) -> Result<Vec<F
     let mut cursor = Cursor { dialect, last: None };
     for word in (Token { column: 1, text }).split(char::is_whitespace).filter(|word| !word.text.is_empty()) {
         let field = cursor.field(word)?;
-        if names == Names::Unique && fields.iter().any(|earlier| earlier.name == field.name) {
-            return fault(
-                word.column,
-                format!("there is a field `{}` already (expected another name)", field.name),
-            );
+        let full = fields.len() == MOST_FIELDS;
+        match fields.iter_mut().find(|earlier| earlier.name == field.name) {
+            Some(earlier) if names == Names::LastWins => *earlier = field,
+            Some(earlier) => {
+                let name = &earlier.name;
+                return fault(
+                    word.column,
+                    format!("there is a field `{name}` already (expected another name)"),
+                );
+            }
+            None if full => {
+                return fault(word.column, format!("one field too many (expected at most {MOST_FIELDS})"));
+            }
+            None => fields.push(field),
         }
-        if fields.len() == MOST_FIELDS {
-            return fault(word.column, format!("one field too many (expected at most {MOST_FIELDS})"));
-        }
-        fields.push(field);
     }
     if fields.is_empty() {
         return fault(

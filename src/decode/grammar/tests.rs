@@ -196,7 +196,8 @@ proptest! {
     fn what_an_encoder_writes_its_grammar_reads(
         width in 1_u32..=64, signed: bool, bit in 0_usize..8, raw: u64, divisor in 1_u32..1000,
     ) {
-        prop_assume!(7 - bit + usize::try_from(width).unwrap() <= 64);
+        // A wider field fits only from the first bit on.
+        let bit = if width > 57 { 7 } else { bit };
         let kind = if signed { "int" } else { "uint" };
         let scale = if width > 40 { String::new() } else { format!(":/{divisor}") };
         let grammar = Grammar::parse(&format!("x:0:{kind}:{width}:{bit}{scale}"), Dialect::Sigfox).unwrap();

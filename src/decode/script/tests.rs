@@ -56,6 +56,9 @@ fn a_script_that_misbehaves_costs_one_error() {
     for (body, words) in [
         ("for (;;) {}", "stopped after 50 ms"),
         ("/(a+)+b/.test('a'.repeat(40))", "stopped after 50 ms"),
+        ("return { data: { s: Array(4294967295).join('0') } }", "too long an array"),
+        ("[].concat(new Array(4294967295))", "too long an array"),
+        ("new Array(4294967295).map((x) => x)", "too long an array"),
         ("let all = []; for (;;) all.push(new Uint8Array(1 << 20))", "needs more than 16 MiB"),
         ("return { data: { s: 'x'.repeat(100000) } }", "answers too much"),
         ("(function again() { again() })()", "fails"),
