@@ -170,3 +170,19 @@ async fn the_daemon_answers_on_its_socket_what_the_store_would() {
     assert!(!dir.path().join(SOCKET).exists());
     assert!(matches!(ask(dir.path(), &Question::Sources), Err(AskError::NoDaemon)));
 }
+
+#[test]
+fn a_devices_decoder_is_asked_for_one_payload() {
+    let dir = tempfile::tempdir().unwrap();
+    let view = view(dir.path());
+    let question = |device: &str| Question::Decode {
+        device: device.parse().unwrap(),
+        data: "007b".parse().unwrap(),
+        time: Timestamp::default(),
+    };
+    assert_eq!(view.answer(&question("1A2B3C")), Ok(json!({ "fields": { "level": 1.23 }, "errors": [] })));
+    for (device, words) in [("2C", "has no decoder"), ("FFFF", "not found")] {
+        let refused = view.answer(&question(device)).unwrap_err();
+        assert!(refused.contains(words), "{refused}");
+    }
+}
