@@ -95,7 +95,9 @@ hide_paths() {
     flags+=--remap-path-prefix=$PWD=/sigfox2mqtt$'\x1f'--remap-path-prefix=$(target_folder)=/target
     flags+=$'\x1f'--remap-path-prefix=$home=/cargo$'\x1f'--remap-path-prefix=$sysroot=/rust
     export CARGO_ENCODED_RUSTFLAGS=$flags
-    export "CFLAGS_$1=-ffile-prefix-map=$(target_folder)=/target -ffile-prefix-map=$home=/cargo"
+    # The same for C, quoted for the same reason.
+    export CC_SHELL_ESCAPED_FLAGS=1
+    export "CFLAGS_$1='-ffile-prefix-map=$(target_folder)=/target' '-ffile-prefix-map=$home=/cargo'"
     SOURCE_DATE_EPOCH=$(source_date)
     export SOURCE_DATE_EPOCH
 }
