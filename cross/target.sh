@@ -5,6 +5,9 @@ readonly PACKAGES=target/packages # what people take away
 readonly CACHE=target/cross       # tools and toolchains, kept between runs
 readonly NEWEST_GLIBC=2.36        # Raspberry Pi OS bookworm's
 
+# Brokers, proxies and debootstrap lie where only root looks by default.
+PATH=$PATH:/usr/sbin:/sbin
+
 die() {
     echo "cross: $*" >&2
     exit 1
