@@ -95,17 +95,17 @@ mod tests {
         }
     }
 
-    fn decoded(fields: serde_json::Value) -> Decoded {
+    fn decoded(fields: &serde_json::Value) -> Decoded {
         Decoded { fields: fields.as_object().unwrap().clone(), ..Decoded::default() }
     }
 
     #[test]
     fn fields_are_merged_and_a_late_uplink_changes_nothing() {
-        let first = after_uplink(None, &uplink(100, None), &decoded(json!({"a": 1, "b": 1}))).unwrap();
-        let second = after_uplink(Some(&first), &uplink(200, None), &decoded(json!({"b": 2}))).unwrap();
+        let first = after_uplink(None, &uplink(100, None), &decoded(&json!({"a": 1, "b": 1}))).unwrap();
+        let second = after_uplink(Some(&first), &uplink(200, None), &decoded(&json!({"b": 2}))).unwrap();
         assert_eq!(serde_json::Value::Object(second.fields.clone()), json!({"a": 1, "b": 2}));
         assert_eq!(second.newest, uplink(200, None).id());
-        assert_eq!(after_uplink(Some(&second), &uplink(150, None), &decoded(json!({"a": 9}))), None);
+        assert_eq!(after_uplink(Some(&second), &uplink(150, None), &decoded(&json!({"a": 9}))), None);
     }
 
     #[test]

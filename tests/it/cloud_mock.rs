@@ -138,7 +138,7 @@ fn fail(fault: &Fault, page: Option<Value>, path: &str, address: SocketAddr) -> 
         Fault::Html => Response::new(Body::from("<html><body>Please log in</body></html>")),
         Fault::Truncated => {
             let text = page.to_string();
-            Response::new(Body::from(text[..text.len() / 2].to_owned()))
+            Response::new(Body::from(text.split_at(text.len() / 2).0.to_owned()))
         }
         Fault::Dropped => Response::builder()
             .header(header::CONTENT_LENGTH, 1000)
