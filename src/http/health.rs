@@ -58,7 +58,7 @@ pub(super) async fn readyz(State(probe): State<Probe>) -> Response {
 impl Probe {
     fn parts(&self) -> BTreeMap<&'static str, Part> {
         let mut parts = self.health.parts();
-        if let Err(error) = self.store.outbox_depth() {
+        if let Some(error) = self.store.trouble().or_else(|| self.store.outbox_depth().err()) {
             parts.insert("store", Part::Failing(error.to_string()));
         }
         parts

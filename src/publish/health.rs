@@ -46,7 +46,9 @@ impl Health {
         let depth = store.outbox_depth();
         let size = store.size_on_disk();
         let error = |error: &StoreError| error.to_string();
-        let store_error = depth.as_ref().err().map(error).or(size.as_ref().err().map(error));
+        let trouble = store.trouble();
+        let store_error = [trouble.as_ref(), depth.as_ref().err(), size.as_ref().err()];
+        let store_error = store_error.into_iter().flatten().next().map(error);
         Self {
             v: VERSION,
             time: now,

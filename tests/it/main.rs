@@ -33,3 +33,4 @@ mod mqtt_rights;
 mod publisher_rig;
 mod reading;
 mod store;
+mod store_kill;

@@ -1,0 +1,101 @@
+//! The store of a process that is killed at any moment: what was acknowledged is there.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use sigfox2mqtt::model::{Timestamp, Uplink, UplinkId};
+use sigfox2mqtt::store::{Options, Store, UplinkQuery};
+use tokio_util::sync::CancellationToken;
+
+const ROUNDS: u32 = 15;
+/// Where the child finds the data directory, and the number of its first uplink.
+const FOLDER: &str = "STORE_KILL_FOLDER";
+const FIRST: &str = "STORE_KILL_FIRST";
+
+fn options(dir: &Path) -> Options {
+    Options { dir: dir.to_owned(), cache: 8 << 20, flush: Duration::from_secs(1) }
+}
+
+fn uplink(number: u16) -> Uplink {
+    let time = Timestamp::from_cloud(1_789_000_000 + i64::from(number)).unwrap();
+    Uplink {
+        device: format!("{:X}", 0xA0 + number % 7).parse().unwrap(),
+        time,
+        seq: Some(number % 4096),
+        payload: "0a41".parse().unwrap(),
+        source: "factory".parse().unwrap(),
+        received: time,
+        replay: false,
+        link_quality: None,
+        rssi: None,
+        snr: None,
+        stations: None,
+        ack: None,
+        location: None,
+    }
+}
+
+/// Keeps uplinks until it is killed and prints each that is acknowledged; empties the outbox and copies the store
+/// beside that. Does nothing when nobody has asked for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_process_that_is_killed() {
+    let (Ok(dir), Ok(first)) = (std::env::var(FOLDER), std::env::var(FIRST)) else { return };
+    let (store, syncer) = Store::open(options(Path::new(&dir))).unwrap();
+    let copying = store.clone();
+    let copies = std::thread::spawn(move || {
+        loop {
+            copying.compact().unwrap();
+        }
+    });
+    let work = async {
+        for number in first.parse::<u16>().unwrap().. {
+            let message = uplink(number);
+            store.record_uplink(&message).await.unwrap();
+            println!("kept {}", message.id());
+            let head = store.outbox_head(&BTreeSet::new(), 3).unwrap();
+            let keys: Vec<_> =
+                head.into_iter().take(usize::from(number % 4)).map(|entry| entry.key).collect();
+            store.outbox_done(&keys, &[]).unwrap();
+        }
+    };
+    tokio::select! {
+        ended = syncer.run(CancellationToken::new()) => ended.unwrap(),
+        () = work => {}
+    }
+    copies.join().unwrap();
+}
+
+#[test]
+fn nothing_that_was_acknowledged_is_lost_when_the_process_is_killed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut acknowledged: BTreeSet<UplinkId> = BTreeSet::new();
+    for round in 0..ROUNDS {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "store_kill::the_process_that_is_killed", "--nocapture"])
+            .env(FOLDER, dir.path())
+            .env(FIRST, acknowledged.len().to_string())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let kept = |line: String| line.strip_prefix("kept ").and_then(|id| id.parse::<UplinkId>().ok());
+        // Killed in the middle of whatever follows an acknowledgement.
+        let many = random.usize(1..40);
+        acknowledged.extend(lines.by_ref().map_while(Result::ok).filter_map(kept).take(many));
+        child.kill().unwrap();
+        acknowledged.extend(lines.map_while(Result::ok).filter_map(kept));
+        child.wait().unwrap();
+        let (store, _syncer) = Store::open(options(dir.path())).unwrap();
+        let there: BTreeSet<_> =
+            store.history(&UplinkQuery::default()).map(|uplink| uplink.unwrap().id()).collect();
+        let lost: Vec<_> = acknowledged.difference(&there).collect();
+        assert!(lost.is_empty(), "round {round}: {lost:?}");
+        assert_eq!(store.verify().unwrap().faults, Vec::<String>::new(), "round {round}");
+    }
+    println!("{ROUNDS} kills, {} acknowledged uplinks, 0 lost", acknowledged.len());
+}
