@@ -19,6 +19,8 @@ use super::folder::{Folder, refused};
 use super::layout::{LARGEST_COMMIT, LARGEST_VALUE};
 
 const FIRST_LINE: &[u8] = b"sigfox2mqtt store backup 1\n";
+/// Bytes of sled's cache while a store is restored.
+const RESTORE_CACHE: u64 = 8 << 20;
 /// A frame holds one commit.
 const LARGEST_FRAME: usize = LARGEST_COMMIT * (LARGEST_VALUE + 1024);
 
@@ -93,7 +95,7 @@ impl Store {
         let folder = Folder::take(dir)?;
         let io_refused = |source| RestoreError::Directory(refused(dir, source));
         let path = folder.next().map_err(io_refused)?;
-        let database = Database::open(&path, 8 << 20, true).map_err(StoreError::from)?;
+        let database = Database::open(&path, RESTORE_CACHE, true).map_err(StoreError::from)?;
         let restored = read_into(file, &database);
         let records = match restored {
             Ok(records) => records,

@@ -79,7 +79,10 @@ impl Store {
         for entry in self.database().table(Table::Types)?.scan_prefix(source_key(source, "")) {
             let (key, value) = entry?;
             let id = key.get(2..).map(String::from_utf8_lossy).unwrap_or_default();
-            types.push(DeviceTypeRecord::decode(&value)?.device_type(id.into_owned()));
+            match DeviceTypeRecord::decode(&value) {
+                Ok(record) => types.push(record.device_type(id.into_owned())),
+                Err(error) => tracing::error!(%error, %id, "device type left out until the next inventory"),
+            }
         }
         Ok(types)
     }

@@ -67,16 +67,16 @@ impl Folder {
     pub(super) fn current(&self) -> io::Result<Option<PathBuf>> {
         match fs::read_to_string(self.dir.join(CURRENT)) {
             Ok(name) if number(name.trim()).is_some() => Ok(Some(self.dir.join(name.trim()))),
-            // The pointer is renamed into place, so half a name was written by nobody: look what is there.
-            Ok(_) => self.newest_database(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Ok(_) => self.oldest_database(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.oldest_database(),
             Err(error) => Err(error),
         }
     }
 
-    fn newest_database(&self) -> io::Result<Option<PathBuf>> {
-        let newest = self.names()?.iter().filter_map(|name| number(name)).max();
-        Ok(newest.map(|number| self.dir.join(format!("{DATABASE_PREFIX}{number}"))))
+    /// Without its pointer a directory was damaged, or died in its first moment. A later database may be half a copy.
+    fn oldest_database(&self) -> io::Result<Option<PathBuf>> {
+        let oldest = self.names()?.iter().filter_map(|name| number(name)).min();
+        Ok(oldest.map(|number| self.dir.join(format!("{DATABASE_PREFIX}{number}"))))
     }
 
     /// Where the next database is to be made.
@@ -116,12 +116,15 @@ impl Folder {
     }
 
     /// Notes that a database is about to be opened, and says how often that was begun and not ended before.
-    pub(super) fn begin_opening(&self) -> io::Result<u32> {
+    pub(super) fn begin_opening(&self) -> u32 {
         let path = self.dir.join(OPENING);
         let before =
             fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0_u32);
-        fs::write(&path, format!("{}\n", before.saturating_add(1)))?;
-        Ok(before)
+        // On a full disk the store is opened all the same.
+        if let Err(error) = fs::write(&path, format!("{}\n", before.saturating_add(1))) {
+            tracing::warn!(%error, "cannot note that the store is being opened");
+        }
+        before
     }
 
     /// Notes that the opening has ended, one way or the other.

@@ -60,7 +60,7 @@ impl Store {
         let week = Week::of(seconds(location.time));
         let fresh = LocationRecord::new(&location, whole_second(&location));
         let stored = self.database().week(week).map(|tree| tree.get(key)).transpose()?.flatten();
-        let stored = stored.map(|value| LocationRecord::decode(&value)).transpose()?;
+        let stored = stored.and_then(|value| LocationRecord::decode(&value).ok());
         if !says_more(&fresh, stored.as_ref()) {
             return Ok(None);
         }
@@ -77,8 +77,9 @@ impl Store {
         for found in week.scan_prefix(second_prefix(entry.device.number(), second)) {
             let (key, value) = found?;
             let Ok(key) = UplinkKey::try_from(key.as_ref()) else { continue };
-            if uplink_key_parts(&key).is_some() && named.is_none_or(|named| named == key) {
-                return Ok(Some((key, UplinkRecord::decode(&value)?)));
+            let is_meant = uplink_key_parts(&key).is_some() && named.is_none_or(|named| named == key);
+            if let (true, Ok(record)) = (is_meant, UplinkRecord::decode(&value)) {
+                return Ok(Some((key, record)));
             }
         }
         Ok(None)

@@ -41,7 +41,7 @@ pub(super) fn open(dir: &Path, cache: u64) -> Result<Opened, OpenError> {
         return Ok(Opened { folder, database, memory, repaired: None });
     };
     folder.remove_leftovers().map_err(refuse)?;
-    let begun_before = folder.begin_opening().map_err(refuse)?;
+    let begun_before = folder.begin_opening();
     let climbed = climb(&folder, &path, cache, begun_before);
     // Not before: a process that dies up to here has not opened it.
     folder.end_opening().map_err(refuse)?;

@@ -125,11 +125,12 @@ impl Store {
         let mut items = Vec::new();
         for entry in self.database().table(Table::Queue)?.scan_prefix(device_key(device)) {
             let (key, value) = entry?;
-            let item = DownlinkRecord::decode(&value)?.downlink(device);
-            let (Some(order), Some(item)) = (last_u64(&key), item) else {
-                return Err(StoreError::Damaged(format!("a downlink of device {device}")));
-            };
-            items.push((order, item));
+            let item = DownlinkRecord::decode(&value).ok().and_then(|record| record.downlink(device));
+            match (last_u64(&key), item) {
+                (Some(order), Some(item)) => items.push((order, item)),
+                // The others of the device are not held up by it.
+                _ => tracing::error!(%device, "downlink lost: its record cannot be read"),
+            }
         }
         Ok(items)
     }

@@ -15,6 +15,9 @@ const SMALL_BYTES: u64 = 64 << 20;
 /// sled needs about twice to four times the living bytes; what is above is worth a copy.
 const WASTE: u64 = 4;
 
+/// A fresh copy takes about twice the living bytes.
+const WORTH_A_COPY: u64 = 3;
+
 /// What is kept, and by which clock that is judged.
 #[derive(Debug, Clone, Copy)]
 pub struct Upkeep {
@@ -66,7 +69,8 @@ impl Store {
             }
         }
         let wasteful = size > SMALL_BYTES && retained.dropped > 0 && size / WASTE > left;
-        if wasteful || size > upkeep.max_size {
+        // Where most of it waits to be published, a copy each hour would wear the disk and gain nothing.
+        if size / WORTH_A_COPY > left && (wasteful || size > upkeep.max_size) {
             self.compact()?;
             retained.compacted = true;
         }

@@ -144,9 +144,16 @@ impl Store {
         if let Some(week) = self.database().week(Week::of(second)) {
             for entry in week.scan_prefix(prefix) {
                 let (known_key, value) = entry?;
-                let is_uplink = uplink_key_parts(&known_key).is_some();
-                if let (true, Ok(known_key)) = (is_uplink, UplinkKey::try_from(known_key.as_ref())) {
-                    of_second.insert(known_key, UplinkRecord::decode(&value)?);
+                let Ok(known_key) = UplinkKey::try_from(known_key.as_ref()) else { continue };
+                if uplink_key_parts(&known_key).is_none() {
+                    continue;
+                }
+                match UplinkRecord::decode(&value) {
+                    Ok(record) => drop(of_second.insert(known_key, record)),
+                    // It is written anew, and published again rather than never.
+                    Err(error) => {
+                        tracing::error!(%error, device = %uplink.device, "a kept uplink cannot be read")
+                    }
                 }
             }
         }

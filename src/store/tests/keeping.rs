@@ -1,10 +1,11 @@
 //! What is forgotten, copied and backed up, and what happens when the disk takes nothing.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
-use super::{Rig, beside, id, open, options, publish_all, time, uplink, waiting};
-use crate::model::{Timestamp, Uplink};
+use super::{Rig, beside, id, location, open, options, publish_all, source, time, uplink, waiting};
+use crate::model::{DownlinkState, LinkQuality, Timestamp, Uplink};
 use crate::store::{Store, StoreError, Upkeep, UplinkQuery};
 
 const DAY_MS: i64 = 24 * 3_600_000;
@@ -185,4 +186,43 @@ async fn what_nobody_waits_for_is_on_the_disk_after_the_flush_interval() {
     *store.database().on_sync.lock().unwrap() = Some(on_sync);
     store.record_sweep(&[uplink("A", 0, Some(1))], None).unwrap();
     beside(syncer, async move { told.recv().await.unwrap() }).await;
+}
+
+/// A change of a record's shape must not make what is on people's disks unreadable: this file is never written anew.
+#[test]
+fn a_backup_of_the_first_version_is_read_for_good() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/store/version-1.backup");
+    Store::restore(dir.path(), &file).unwrap();
+    let store = open(dir.path());
+    assert_eq!(store.verify().unwrap().faults, Vec::<String>::new());
+    let full = Uplink {
+        link_quality: Some(LinkQuality::Good),
+        rssi: Some(-118.0),
+        snr: Some(12.1),
+        stations: Some(3),
+        ack: Some(false),
+        location: Some(location(123, 4000.0)),
+        ..uplink("01234567", 123, Some(4095))
+    };
+    assert_eq!(kept(&store), [uplink("2C", 0, None), full]);
+    let located: Vec<_> = store.locations(&UplinkQuery::default()).map(Result::unwrap).collect();
+    assert_eq!(located.len(), 2);
+    assert_eq!(store.device(id("2C")).unwrap().unwrap().name.as_deref(), Some("one"));
+    assert_eq!(store.device_types(&source("factory")).unwrap().len(), 1);
+    assert_eq!(store.queue(id("2C")).unwrap(), [super::queue::item("a", DownlinkState::Armed)]);
+    assert_eq!(store.answer(&uplink("2C", 0, None).id()).unwrap(), Some(Some("a".parse().unwrap())));
+    assert_eq!(store.cursor(&source("factory"), "type").unwrap(), Some(time(5)));
+    assert_eq!(store.note("token").unwrap().as_deref(), Some(b"secret".as_slice()));
+    assert_eq!(store.device_state(id("2C")).unwrap().map(|state| state.time), Some(time(0)));
+    assert_eq!(
+        waiting(&store),
+        [
+            "location 2C",
+            r#"bridge {"a":1}"#,
+            "downlink a armed",
+            "service 2C status",
+            "up 01234567-1789000000-4095"
+        ]
+    );
 }

@@ -65,6 +65,8 @@ fn what_a_crash_leaves_behind_is_no_damage() {
         ("a copy that was being made", &|dir| fs::create_dir(dir.join("store-2"))),
         ("a pointer that was being written", &|dir| fs::write(dir.join("current.new"), "sto")),
         ("an opening that was cut short", &|dir| fs::write(dir.join("opening"), "1\n")),
+        ("no pointer any more", &|dir| fs::remove_file(dir.join("current"))),
+        ("half a pointer", &|dir| fs::write(dir.join("current"), "sto")),
         ("two openings that were cut short", &|dir| fs::write(dir.join("opening"), "2\n")),
     ] {
         let dir = used();

@@ -6,7 +6,7 @@ use super::{Rig, beside, id, options, time, uplink, waiting};
 use crate::model::{Downlink, DownlinkPayload, DownlinkState, Event, Evidence, ItemId};
 use crate::store::{Change, QueueChange, Store};
 
-fn item(name: &str, state: DownlinkState) -> Downlink {
+pub(super) fn item(name: &str, state: DownlinkState) -> Downlink {
     Downlink {
         id: name.parse().unwrap(),
         device: id("2C"),
