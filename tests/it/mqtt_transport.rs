@@ -1,0 +1,65 @@
+//! TLS with a private authority and client certificates; and what a person is told when they fail.
+
+use sigfox2mqtt::mqtt::watch::watch;
+
+use crate::publisher_rig::{Site, config, uplink};
+use crate::support::mosquitto::Mosquitto;
+
+const T0: i64 = 1_789_000_000;
+
+fn certificates() -> String {
+    format!("{}/tests/fixtures/tls", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Publishes an uplink over these settings and sees its state come back the same way.
+async fn goes_through(mqtt: &str) {
+    let site = Site::new(mqtt);
+    site.store.record_sweep(&[uplink("1A2B3C", T0, "012c80")], None).unwrap();
+    let publishing = site.publish();
+    site.drained().await;
+    publishing.stop().await;
+    let mut seen = watch(&site.config.mqtt, &["sigfox2mqtt/device/1A2B3C/state"]).await.unwrap();
+    assert!(seen.next().await.unwrap().retain);
+}
+
+/// What a person is told about these settings.
+async fn refusal(mqtt: &str) -> String {
+    let refused = watch(&config(mqtt).mqtt, &["#"]).await.err().expect("must not be let in");
+    format!("{refused:#}")
+}
+
+#[tokio::test]
+async fn tls_trusts_the_private_authority_and_no_other() {
+    let folder = certificates();
+    let lines = format!(
+        "allow_anonymous true\ncertfile {folder}/server.pem\nkeyfile {folder}/server.key\ncafile {folder}/ca.pem\n"
+    );
+    let broker = Mosquitto::with(&lines).await;
+    let url = format!("url = \"mqtts://127.0.0.1:{}\"", broker.port());
+    for protocol in [4, 5] {
+        let version = format!("{url}\nprotocol = {protocol}");
+        goes_through(&format!("{version}\nca_file = \"{folder}/ca.pem\"")).await;
+        let words = refusal(&format!("{version}\nca_file = \"{folder}/other-ca.pem\"")).await;
+        assert!(words.contains("mqtt.ca_file"), "{words}");
+    }
+    let plain = refusal(&format!("url = \"mqtt://127.0.0.1:{}\"", broker.port())).await;
+    assert!(plain.contains("closed"), "{plain}");
+}
+
+#[tokio::test]
+async fn a_broker_that_wants_a_client_certificate_gets_it_or_is_named_as_the_reason() {
+    let folder = certificates();
+    let lines = format!(
+        "allow_anonymous true\ncertfile {folder}/server.pem\nkeyfile {folder}/server.key\ncafile {folder}/ca.pem\n\
+         require_certificate true\n"
+    );
+    let broker = Mosquitto::with(&lines).await;
+    let url = format!("url = \"mqtts://127.0.0.1:{}\"\nca_file = \"{folder}/ca.pem\"", broker.port());
+    for protocol in [4, 5] {
+        let version = format!("{url}\nprotocol = {protocol}");
+        let ours = format!("cert_file = \"{folder}/client.pem\"\nkey_file = \"{folder}/client.key\"");
+        goes_through(&format!("{version}\n{ours}")).await;
+        let words = refusal(&version).await;
+        assert!(words.contains("client certificate"), "MQTT {protocol}: {words}");
+    }
+}
