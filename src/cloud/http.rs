@@ -76,6 +76,14 @@ pub(super) struct Answer {
     pub(super) body: Vec<u8>,
 }
 
+/// Where the link to a next page leads.
+#[derive(Debug)]
+pub(super) enum NextUrl {
+    Own(Url),
+    Foreign(String),
+    Unreadable,
+}
+
 impl Answer {
     /// What the cloud's clock said when it answered.
     pub(super) fn date(&self) -> Option<Timestamp> {
@@ -139,9 +147,15 @@ impl Http {
         url
     }
 
-    /// The address of a next page, if it lies on this API's own host: credentials go nowhere else.
-    pub(super) fn next_url(&self, next: &str) -> Option<Url> {
-        self.base.join(next).ok().filter(|url| same_host(&self.base, url))
+    /// Where the link to a next page leads: credentials go to this API's own host only.
+    pub(super) fn next_url(&self, next: &str) -> NextUrl {
+        let absolute = next.parse::<Url>().ok();
+        let relative = || self.base.join(next).ok().filter(|_| next.starts_with(['/', '?']));
+        match absolute.or_else(relative) {
+            Some(url) if same_host(&self.base, &url) => NextUrl::Own(url),
+            Some(url) => NextUrl::Foreign(url.host_str().unwrap_or_default().to_owned()),
+            None => NextUrl::Unreadable,
+        }
     }
 
     /// Makes a request once; every answer but a 2xx is an error.
@@ -218,7 +232,7 @@ fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8], asked: &str) ->
         _ if status.is_redirection() => Error::Refused {
             asked,
             status: status.as_u16(),
-            says: "it redirects to another host, which is not followed".to_owned(),
+            says: "it redirects to another host or in a circle, which is not followed".to_owned(),
         },
         _ => Error::Refused { asked, status: status.as_u16(), says },
     }

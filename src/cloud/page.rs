@@ -12,6 +12,7 @@ use url::Url;
 use super::Error;
 use super::api::{Api, Read, Request};
 use super::body::Body;
+use super::http::NextUrl;
 use super::row::Row;
 use crate::model::Timestamp;
 
@@ -53,6 +54,8 @@ struct List {
     asked: String,
     walk: Walk,
     first: Url,
+    /// Whether the first page may be asked for again with a slash at the end of its path.
+    slash: bool,
     step: Step,
     walked: HashSet<u64>,
     last_page: HashSet<u64>,
@@ -93,11 +96,18 @@ impl<T> Pages<T> {
             walk,
             step: Step::Ask(first.clone()),
             first,
+            slash: false,
             walked: HashSet::new(),
             last_page: HashSet::new(),
             rows: 0,
         };
         Self { list, read }
+    }
+
+    /// A list that some servers know only with a slash at the end of its path.
+    pub(super) fn or_with_slash(mut self) -> Self {
+        self.list.slash = true;
+        self
     }
 
     /// A list that this version of the API does not have.
@@ -164,7 +174,16 @@ impl List {
             let asked = self.asked.clone();
             let walked = hash(&url);
             let request = Request { method: Method::GET, url, body: None, asked };
-            let answer = self.api.send(&request).await?;
+            let answer = match self.api.send(&request).await {
+                Err(Error::NotFound { .. }) if std::mem::take(&mut self.slash) => {
+                    let path = format!("{}/", self.first.path());
+                    self.first.set_path(&path);
+                    self.step = Step::Ask(self.first.clone());
+                    continue;
+                }
+                answer => answer?,
+            };
+            self.slash = false;
             let body = Body::of(&answer, &self.asked)?;
             self.walked.insert(walked);
 
@@ -187,11 +206,13 @@ impl List {
                 self.unless_walked(with_query(&self.first, "last_evaluated_key", key))
             }
             (Walk::ByLink { unit_ms }, Some(next), _) if !body.rows.is_empty() => {
-                if let Some(own) = self.api.http.next_url(next) {
-                    self.follow(own, oldest, unit_ms)
-                } else {
-                    foreign = Some(foreign_host(next));
-                    self.unless_walked(self.beyond(oldest, unit_ms))
+                match self.api.http.next_url(next) {
+                    NextUrl::Own(own) => self.follow(own, oldest, unit_ms),
+                    NextUrl::Foreign(host) => {
+                        foreign = Some(host);
+                        self.unless_walked(self.beyond(oldest, unit_ms))
+                    }
+                    NextUrl::Unreadable => Step::End,
                 }
             }
             _ => Step::End,
@@ -231,11 +252,6 @@ impl List {
 
 fn one_later(time: Timestamp, unit_ms: i64) -> String {
     (time.as_millis() / unit_ms + 1).to_string()
-}
-
-fn foreign_host(next: &str) -> String {
-    let host = next.parse::<Url>().ok().and_then(|url| url.host_str().map(str::to_owned));
-    host.unwrap_or_else(|| "an unreadable address".to_owned())
 }
 
 fn query(url: &Url, key: &str) -> Option<String> {

@@ -96,14 +96,14 @@ impl Room {
             self.next_page(Job::Inventory, &mut pages, first).await.map_err(root_missing)?
         {
             first = false;
-            odd = odd.or(self.report("device types", &page));
+            self.report("device types", &page);
             types.extend(page.rows);
         }
         types.retain(|listed| self.config.filter.takes_type(&listed.id, listed.name.as_deref()));
 
         let mut devices = BTreeMap::new();
         for listed in &types {
-            match self.devices_of(cloud, listed, &mut odd).await {
+            match self.devices_of(cloud, listed).await {
                 Ok(found) => devices.extend(found),
                 Err(error) if error.is_passing() || error.concerns_all() => return Err(error.into()),
                 // A type that may not be read costs only itself: its devices stay as they were.
@@ -126,14 +126,13 @@ impl Room {
         &self,
         cloud: &Sigfox,
         listed: &DeviceType,
-        odd: &mut Option<String>,
     ) -> Result<Vec<(DeviceId, InventoryDevice)>, Error> {
         let mut found = Vec::new();
         let mut pages = cloud.devices(&DeviceFilter { device_type: Some(listed.id.clone()), group: None });
         let mut first = true;
         while let Some(page) = self.next_page(Job::Inventory, &mut pages, first).await? {
             first = false;
-            *odd = odd.take().or(self.report("devices", &page));
+            self.report("devices", &page);
             let taken = page.rows.into_iter().filter(|device| {
                 // A cloud that ignores the filter by type lists the devices of all types each time.
                 device.device_type.as_ref().is_none_or(|its| *its == listed.id)

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::Scope;
 use super::backoff::Backoff;
 use super::health::{Failure, Job, Outcome};
 use super::inventory::blocking;
-use super::source::{Room, Scope};
+use super::source::Room;
 use super::sweep::{Found, MOST_UPLINKS, Span, uplink};
 use crate::clock;
 use crate::cloud::sigfox::{DeviceType, Message, Sigfox, Window};

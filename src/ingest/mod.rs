@@ -6,6 +6,7 @@ mod health;
 mod inventory;
 mod locations;
 mod messages;
+mod nudge;
 mod reports;
 mod schedule;
 mod soracom;
@@ -13,5 +14,6 @@ mod source;
 mod status;
 mod sweep;
 
-pub use source::{Nudge, Scope, Source};
+pub use nudge::{Nudge, Scope};
+pub use source::Source;
 pub use status::{SourceState, SourceStatus, StatusBoard};

@@ -19,7 +19,6 @@ impl Room {
     /// Reads what was reported since the last look, type by type.
     pub(super) async fn read_reports(&self, cloud: &Sigfox) -> Outcome {
         let types = self.types.borrow().clone().unwrap_or_default();
-        let mut odd = None;
         for listed in &types {
             if cloud.version() == SigfoxApi::V1 {
                 for (kind, severity) in [("error", true), ("warning", false)] {
@@ -37,10 +36,10 @@ impl Room {
                 let (key, window) = self.since_last_look("undelivered", &listed.id)?;
                 let of = UndeliveredOf::DeviceType(listed.id.clone());
                 let rows = self.all_reports(cloud.undelivered(&of, window), window, |row| row.time).await?;
-                odd = odd.or(self.take_undelivered(&key, rows).await?);
+                self.take_undelivered(&key, rows).await?;
             }
         }
-        Ok(odd)
+        Ok(None)
     }
 
     /// The rows after the last look, oldest first. A contract without reports has none.
@@ -98,26 +97,25 @@ impl Room {
         Ok(())
     }
 
-    /// Takes the messages out of callbacks that did not arrive; says how many and why.
-    async fn take_undelivered(&self, key: &str, rows: Vec<Undelivered>) -> Outcome {
-        let (Some(newest), Some(last)) = (rows.last().map(|row| row.time), rows.last()) else {
-            return Ok(None);
-        };
-        let odd = format!(
-            "{} of the cloud's callbacks did not arrive; the last was answered with {}",
-            rows.len(),
-            last.status.as_deref().or(last.message.as_deref()).unwrap_or("nothing")
-        );
+    /// Takes the messages out of callbacks that did not arrive, and tells how many there were and why.
+    async fn take_undelivered(&self, key: &str, rows: Vec<Undelivered>) -> Result<(), Failure> {
+        let Some(last) = rows.last() else { return Ok(()) };
+        let (newest, answered) = (last.time, last.status.clone().or_else(|| last.message.clone()));
         let received = clock::now();
         let uplinks: Vec<Uplink> =
             rows.iter().filter_map(|row| self.undelivered_uplink(row, received)).collect();
-        let (store, key) = (self.store.clone(), key.to_owned());
+        let (store, note) = (self.store.clone(), key.to_owned());
         blocking(move || {
             store.record_sweep(&uplinks, None)?;
-            store.set_note(&key, newest.to_string().as_bytes())
+            // A crash before this line finds the same rows known.
+            store.set_note(&note, newest.to_string().as_bytes())
         })
         .await?;
-        Ok(Some(odd))
+        let (source, count) = (self.name(), rows.len());
+        tracing::warn!(%source, count, answered, "callbacks of the cloud did not arrive");
+        let detail = serde_json::json!({ "source": source, "count": count, "answered": answered });
+        self.tell("callbacks_missed", &detail);
+        Ok(())
     }
 
     fn undelivered_uplink(&self, row: &Undelivered, received: Timestamp) -> Option<Uplink> {

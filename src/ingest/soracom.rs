@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::Scope;
 use super::health::{Failure, Job, Outcome};
-use super::source::{Room, Scope};
+use super::source::Room;
 use super::sweep::{MOST_UPLINKS, Span};
 use crate::clock;
-use crate::cloud::Error;
 use crate::cloud::soracom::{Device, Entry, Session, Soracom};
+use crate::cloud::{Error, Skipped};
 use crate::model::{DeviceId, InventoryDevice, SourceName, Timestamp, Uplink};
 use crate::store::Store;
 
@@ -36,6 +37,13 @@ fn session_key(source: &SourceName) -> String {
     format!("soracom/{source}/session")
 }
 
+/// A device with its identifier as all clouds share it.
+#[derive(Debug)]
+struct Listed {
+    id: DeviceId,
+    device: Device,
+}
+
 impl Room {
     /// Takes the inventory.
     pub(super) async fn list_soracom(&self, cloud: &Soracom) -> Outcome {
@@ -56,16 +64,16 @@ impl Room {
         }
         let now = clock::now();
         let mut gap = None;
-        let wanted = |device: &&Device| scope.device.is_none_or(|id| id == device.id);
+        let wanted = |listed: &&Listed| scope.device.is_none_or(|id| id == listed.id);
         let mut due = Vec::new();
-        for device in devices.iter().filter(wanted) {
-            let cursor = self.store.cursor(self.name(), &scope_of(device))?;
-            if scope != Scope::default() || self.is_due(device, cursor) {
-                due.push((device, self.span(cursor, scope)));
+        for listed in devices.iter().filter(wanted) {
+            let cursor = self.store.cursor(self.name(), &scope_of(listed))?;
+            if scope != Scope::default() || self.is_due(listed, cursor) {
+                due.push((listed, self.span(cursor, scope)));
             }
             if let Some(cursor) = cursor.filter(|cursor| now.since(*cursor) > HISTORY) {
                 // Silence is no gap: it must have been heard since.
-                if device.last_seen.is_some_and(|seen| seen > cursor) {
+                if listed.device.last_seen.is_some_and(|seen| seen > cursor) {
                     gap = Some(gap.map_or(cursor, |gap: Timestamp| gap.min(cursor)));
                 }
             }
@@ -81,20 +89,28 @@ impl Room {
     pub(super) async fn resync_soracom(&self, cloud: &Soracom) -> Outcome {
         let (devices, odd) = self.listed(cloud, Job::Resync).await?;
         let from = clock::now().minus(self.config.backfill);
-        let heard = |device: &&Device| device.last_seen.is_some_and(|seen| seen >= from);
+        let heard = |listed: &&Listed| listed.device.last_seen.is_some_and(|seen| seen >= from);
         let due: Vec<_> =
-            devices.iter().filter(heard).map(|device| (device, Span { from, to: None })).collect();
+            devices.iter().filter(heard).map(|listed| (listed, Span { from, to: None })).collect();
         self.each_device(cloud, Job::Resync, &due, odd).await
     }
 
-    async fn listed(&self, cloud: &Soracom, job: Job) -> Result<(Vec<Device>, Option<String>), Failure> {
+    async fn listed(&self, cloud: &Soracom, job: Job) -> Result<(Vec<Listed>, Option<String>), Failure> {
         let (mut devices, mut odd) = (Vec::new(), None);
         let mut pages = cloud.devices(None);
         let mut first = true;
-        while let Some(page) = self.next_page(job, &mut pages, first).await? {
+        while let Some(mut page) = self.next_page(job, &mut pages, first).await? {
             first = false;
+            for device in std::mem::take(&mut page.rows) {
+                match device.device_id() {
+                    Ok(id) if self.config.filter.takes_device(id) => devices.push(Listed { id, device }),
+                    Ok(_left_out) => {}
+                    Err(error) => {
+                        page.skipped.push(Skipped { why: error.to_string(), begins: device.id });
+                    }
+                }
+            }
             odd = odd.or(self.report("Sigfox devices", &page));
-            devices.extend(page.rows.into_iter().filter(|device| self.config.filter.takes_device(device.id)));
         }
         self.keep_session(cloud).await?;
         Ok((devices, odd))
@@ -105,14 +121,14 @@ impl Room {
         &self,
         cloud: &Soracom,
         job: Job,
-        due: &[(&Device, Span)],
+        due: &[(&Listed, Span)],
         mut odd: Option<String>,
     ) -> Outcome {
-        for (device, span) in due {
-            let scope = scope_of(device);
+        for (listed, span) in due {
+            let scope = scope_of(listed);
             let outcome = match self.still_failing(&scope) {
                 Some(error) => Err(Failure::Cloud(error)),
-                None => self.read_data(cloud, job, device, *span).await,
+                None => self.read_data(cloud, job, listed, *span).await,
             };
             match outcome {
                 Ok(its) => {
@@ -130,10 +146,11 @@ impl Room {
     }
 
     /// Reads a device's data, oldest first, and records it in parts that fit into memory.
-    async fn read_data(&self, cloud: &Soracom, job: Job, device: &Device, span: Span) -> Outcome {
-        let asked = format!("data of device {}", device.id);
+    async fn read_data(&self, cloud: &Soracom, job: Job, listed: &Listed, span: Span) -> Outcome {
+        let Listed { id, device } = listed;
+        let asked = format!("data of device {id}");
         let mut asked_at = clock::now();
-        let mut pages = cloud.data(&device.written, Some(span.from), span.to);
+        let mut pages = cloud.data(&device.id, Some(span.from), span.to);
         let (mut uplinks, mut odd, mut newest) = (Vec::new(), None, None);
         let mut first = true;
         loop {
@@ -152,27 +169,27 @@ impl Room {
             odd = odd.or(self.report(&asked, &page));
             let received = clock::now();
             newest = page.rows.iter().map(|entry| entry.time).max().max(newest);
-            uplinks.extend(page.rows.iter().map(|entry| self.uplink(device.id, entry, received)));
+            uplinks.extend(page.rows.iter().map(|entry| self.uplink(*id, entry, received)));
             if uplinks.len() >= MOST_UPLINKS {
                 let reached = page.rows.last().map_or(span.from, |entry| entry.stored).min(asked_at);
-                self.keep_sweep(std::mem::take(&mut uplinks), cursor(job, device, reached)).await?;
+                self.keep_sweep(std::mem::take(&mut uplinks), cursor(job, listed, reached)).await?;
             }
         }
-        self.keep_sweep(uplinks, cursor(job, device, asked_at)).await?;
+        self.keep_sweep(uplinks, cursor(job, listed, asked_at)).await?;
         if let Some(seen) = device.last_seen {
             let found = newest.is_some_and(|newest| newest.plus(SAME_MESSAGE) >= seen);
             // Harvest may be a moment behind, or switched off: then it is given up after a while.
             if found || asked_at.since(seen) > self.config.overlap {
-                self.seen().settled.insert(device.id, seen);
+                self.seen().settled.insert(*id, seen);
             }
         }
         Ok(odd)
     }
 
     /// Whether a device was heard since its data was last read.
-    fn is_due(&self, device: &Device, cursor: Option<Timestamp>) -> bool {
-        let Some(seen) = device.last_seen else { return false };
-        match self.seen().settled.get(&device.id) {
+    fn is_due(&self, listed: &Listed, cursor: Option<Timestamp>) -> bool {
+        let Some(seen) = listed.device.last_seen else { return false };
+        match self.seen().settled.get(&listed.id) {
             Some(settled) => *settled < seen,
             // After a restart the cursor tells, if it lies so far behind that Harvest had the time.
             None => cursor.is_none_or(|cursor| cursor < seen.plus(self.config.overlap)),
@@ -215,18 +232,19 @@ impl Room {
     }
 }
 
-fn scope_of(device: &Device) -> String {
-    device.id.number().to_string()
+fn scope_of(listed: &Listed) -> String {
+    listed.id.number().to_string()
 }
 
-fn cursor(job: Job, device: &Device, reached: Timestamp) -> Option<(String, Timestamp)> {
+fn cursor(job: Job, listed: &Listed, reached: Timestamp) -> Option<(String, Timestamp)> {
     // A look further back says nothing about what was read since.
-    (job == Job::Messages).then(|| (scope_of(device), reached))
+    (job == Job::Messages).then(|| (scope_of(listed), reached))
 }
 
-fn inventory_device(device: &Device) -> InventoryDevice {
+fn inventory_device(listed: &Listed) -> InventoryDevice {
+    let Listed { id, device } = listed;
     InventoryDevice {
-        id: device.id,
+        id: *id,
         name: device.name.clone(),
         device_type: None,
         tags: device.tags.clone(),

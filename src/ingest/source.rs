@@ -2,11 +2,11 @@
 //! ever twice at once. What the jobs do stands in their own files.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
@@ -15,13 +15,13 @@ use super::inventory::Inventory;
 use super::messages::Failing;
 use super::schedule::{Clockwork, Ticker};
 use super::soracom::{Seen, kept_session};
-use super::{SourceState, StatusBoard};
+use super::{Nudge, Scope, SourceState, StatusBoard};
 use crate::clock;
 use crate::cloud::sigfox::{DeviceType, Sigfox};
 use crate::cloud::soracom::Soracom;
 use crate::cloud::{Access, Error, Page, Pages};
 use crate::config::{self, SourceKind};
-use crate::model::{DeviceId, Event, SourceName, Timestamp};
+use crate::model::{Event, SourceName};
 use crate::store::Store;
 
 /// 2025-01-01: a clock before that stands where it stood when the machine was switched on, and every window of
@@ -63,42 +63,6 @@ pub(super) struct Room {
 enum Cloud {
     Sigfox(Sigfox),
     Soracom(Soracom),
-}
-
-/// Asks a source to poll at once, as a person or a button does. Clones ask the same source.
-#[derive(Debug, Clone, Default)]
-pub struct Nudge {
-    wanted: Arc<Mutex<Option<Scope>>>,
-    due: Arc<Notify>,
-}
-
-/// What a nudge wants to be polled.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Scope {
-    /// Only this device; none: all.
-    pub device: Option<DeviceId>,
-    /// Again from this time on; none: what is new.
-    pub from: Option<Timestamp>,
-}
-
-impl Nudge {
-    /// Polls now. Several nudges before the poll begins are one that wants as much as all of them.
-    pub fn poll_now(&self, scope: Scope) {
-        let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
-        *wanted = Some(match *wanted {
-            None => scope,
-            Some(other) => Scope {
-                device: if other.device == scope.device { scope.device } else { None },
-                from: [other.from, scope.from].into_iter().flatten().min(),
-            },
-        });
-        drop(wanted);
-        self.due.notify_one();
-    }
-
-    fn take(&self) -> Scope {
-        self.wanted.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()
-    }
 }
 
 impl Source {
@@ -190,18 +154,23 @@ impl Room {
         }
         loop {
             let mut wait = None;
+            let mut again = Scope::default();
             if due {
                 let outcome = self.once(job, scope).await;
                 self.record(job, &outcome);
                 match &outcome {
                     Ok(_) => backoff.reset(),
-                    Err(Failure::Cloud(error)) => wait = Some(backoff.after(error)),
+                    Err(Failure::Cloud(error)) => {
+                        wait = Some(backoff.after(error));
+                        // What somebody asked for is not forgotten because the cloud was away.
+                        again = if error.is_passing() { scope } else { again };
+                    }
                     // The store says by itself when it can keep things again; a poll asks it soon enough.
                     Err(Failure::Store(_)) => {}
                 }
             }
             due = true;
-            if matches!(job, Job::Messages) {
+            if job == Job::Messages {
                 let next = match wait {
                     Some(wait) => Some(clock::now().plus(wait)),
                     None => ticker.next().await,
@@ -217,18 +186,18 @@ impl Room {
             scope = match nudge {
                 None => {
                     waited.await;
-                    Scope::default()
+                    again
                 }
                 Some(nudge) => tokio::select! {
-                    () = waited => Scope::default(),
-                    () = nudge.due.notified() => nudge.take(),
+                    () = waited => again,
+                    wanted = nudge.wait() => wanted,
                 },
             };
         }
     }
 
     async fn once(&self, job: Job, scope: Scope) -> Outcome {
-        match (&self.cloud, job) {
+        let outcome = match (&self.cloud, job) {
             (Cloud::Sigfox(cloud), Job::Inventory) => self.take_inventory(cloud).await,
             (Cloud::Sigfox(cloud), Job::Messages) => self.poll_messages(cloud, scope).await,
             (Cloud::Sigfox(cloud), Job::Locations) => self.read_locations(cloud).await,
@@ -239,7 +208,10 @@ impl Room {
             (Cloud::Soracom(cloud), Job::Resync) => self.resync_soracom(cloud).await,
             // Soracom knows no places but those in payloads, which decoding finds, and reports nothing.
             (Cloud::Soracom(_), Job::Locations | Job::Reports) => Ok(None),
-        }
+        };
+        // A bad row in what is read once an hour or a day was reported as an event; it must not colour the
+        // source's state until then.
+        outcome.map(|odd| odd.filter(|_| matches!(job, Job::Messages | Job::Inventory)))
     }
 
     fn requests(&self) -> u64 {

@@ -144,6 +144,18 @@ async fn every_fault_is_a_decision_and_the_next_request_is_fine() {
 }
 
 #[tokio::test]
+async fn a_collection_that_is_known_only_with_a_slash_is_found() {
+    let cloud = cloud_with([0]).await;
+    cloud.change(|world| {
+        world.types = vec![json!({ "id": TYPE })];
+        world.faults = vec![("/device-types", Fault::Status(404))];
+    });
+    let page = client(&cloud, "secret").device_types().next_page().await.unwrap().unwrap();
+    assert_eq!(page.rows.len(), 1);
+    assert_eq!(cloud.count("/device-types/?limit=100"), 1);
+}
+
+#[tokio::test]
 async fn a_redirect_within_the_host_is_followed_with_the_credentials() {
     let cloud = cloud_with([0]).await;
     let to = format!("/v2/device-types/{TYPE}/messages/");

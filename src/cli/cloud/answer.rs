@@ -139,7 +139,7 @@ mod tests {
     fn a_table_has_the_columns_that_say_something() {
         let rows =
             [json!({ "id": "1A", "name": null, "tags": [] }), json!({ "id": "1B", "seq": 7, "name": null })];
-        assert_eq!(table(&rows), " ID   SEQ\n 1A   -\n 1B   7");
+        assert_eq!(table(&rows), " ID  SEQ\n 1A  -\n 1B  7");
         assert_eq!(table(&[]), "nothing found");
     }
 }

@@ -6,16 +6,13 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::cloud::row::Row;
-use crate::model::{CloudState, DeviceId, Timestamp};
+use crate::model::{CloudState, DeviceId, ParseDeviceIdError, Timestamp};
 
 /// A Sigfox device.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Device {
-    /// Its identifier.
-    pub id: DeviceId,
-    /// The identifier as Soracom wrote it, to be sent back as it was.
-    #[serde(skip)]
-    pub written: String,
+    /// Its identifier as Soracom writes it, to be sent back as it was.
+    pub id: String,
     /// Its display name (the tag `name`).
     pub name: Option<String>,
     /// The status as Soracom says it: `active`, `ready`, `terminated`, `instock`, or another word.
@@ -37,6 +34,14 @@ pub struct Device {
 }
 
 impl Device {
+    /// The identifier as all clouds share it.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn device_id(&self) -> Result<DeviceId, ParseDeviceIdError> {
+        self.id.parse()
+    }
+
     /// The status in the words that all clouds share.
     #[must_use]
     pub fn state(&self) -> Option<CloudState> {
@@ -52,8 +57,7 @@ impl Device {
 
 pub(super) fn device(value: &Value) -> Result<Device, String> {
     let row = Row::of(value).ok_or("it is no object")?;
-    let written = row.name("device_id").or_else(|| row.name("deviceId")).ok_or("it has no device_id")?;
-    let id = written.parse().map_err(|error| format!("{error}"))?;
+    let id = row.name("device_id").or_else(|| row.name("deviceId")).ok_or("it has no device_id")?;
     let seen = row.object("lastSeen");
     let tags: BTreeMap<String, String> = match row.value("tags") {
         Some(Value::Object(tags)) => {
@@ -63,7 +67,6 @@ pub(super) fn device(value: &Value) -> Result<Device, String> {
     };
     Ok(Device {
         id,
-        written,
         name: tags.get("name").filter(|name| !name.is_empty()).cloned(),
         status: row.name("status"),
         last_seen: seen.and_then(|seen| seen.time("time")),
@@ -86,7 +89,10 @@ mod tests {
             serde_json::from_str(include_str!("../../../tests/fixtures/soracom/devices.json")).unwrap();
         let read: Vec<Device> = list.iter().map(|row| device(row).unwrap()).collect();
         assert_eq!(read[0].name.as_deref(), Some("greenhouse 3"));
-        assert_eq!((read[1].id.to_string().as_str(), read[1].written.as_str()), ("7BFD2A", "7bfd2a"));
+        assert_eq!(
+            (read[1].device_id().unwrap().to_string().as_str(), read[1].id.as_str()),
+            ("7BFD2A", "7bfd2a")
+        );
         assert_eq!((read[0].rssi, read[1].rssi, read[2].rssi), (Some(-126.0), Some(-126.0), None));
         assert_eq!((read[0].last_seen.is_some(), read[2].last_seen), (true, None));
         assert!(read[0].modified.is_some() && read[1].modified.is_some());
