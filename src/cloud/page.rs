@@ -81,6 +81,8 @@ enum Step {
     Ask(Url),
     /// The cursor moved by one unit so that siblings of one instant are not lost; the cloud's own stands by.
     AskAround(Url, Url),
+    /// By our own reckoning, where the cloud's link must not be followed; if nothing new comes, that was all.
+    AskBeyond(Url),
     /// The link leads to a page that was here already.
     Circle,
     /// There is no such list.
@@ -161,9 +163,10 @@ impl List {
     /// The next page that brings something new, and the cloud's clock.
     async fn next_body(&mut self) -> Result<Option<(Body, Option<Timestamp>)>, Error> {
         loop {
-            let (url, fallback) = match &self.step {
-                Step::Ask(url) => (url.clone(), None),
-                Step::AskAround(url, own) => (url.clone(), Some(own.clone())),
+            let (url, if_nothing_new) = match &self.step {
+                Step::Ask(url) => (url.clone(), Step::Circle),
+                Step::AskAround(url, own) => (url.clone(), self.unless_walked(own.clone())),
+                Step::AskBeyond(url) => (url.clone(), Step::End),
                 Step::Circle => {
                     self.step = Step::End;
                     return Err(Error::Circle { asked: self.asked.clone() });
@@ -189,7 +192,7 @@ impl List {
 
             let rows: HashSet<u64> = body.rows.iter().map(|row| hash(&row.to_string())).collect();
             if !rows.is_empty() && rows.is_subset(&self.last_page) {
-                self.step = fallback.map_or(Step::Circle, |own| self.unless_walked(own));
+                self.step = if_nothing_new;
                 continue;
             }
             self.last_page = rows;
@@ -210,7 +213,8 @@ impl List {
                     NextUrl::Own(own) => self.follow(own, oldest, unit_ms),
                     NextUrl::Foreign(host) => {
                         foreign = Some(host);
-                        self.unless_walked(self.beyond(oldest, unit_ms))
+                        let beyond = self.beyond(oldest, unit_ms);
+                        if self.walked.contains(&hash(&beyond)) { Step::End } else { Step::AskBeyond(beyond) }
                     }
                     NextUrl::Unreadable => Step::End,
                 }
@@ -241,7 +245,6 @@ impl List {
         if self.walked.contains(&hash(&url)) { Step::Circle } else { Step::Ask(url) }
     }
 
-    /// The next page by our own reckoning, where the cloud's link must not be followed.
     fn beyond(&self, oldest: Option<Timestamp>, unit_ms: i64) -> Url {
         match oldest {
             Some(oldest) => with_query(&self.first, "before", &one_later(oldest, unit_ms)),

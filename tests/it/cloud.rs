@@ -102,6 +102,15 @@ async fn a_next_page_on_another_host_is_never_asked_and_the_rest_comes_all_the_s
 }
 
 #[tokio::test]
+async fn links_to_another_host_on_every_page_still_have_an_end() {
+    let cloud = cloud_with((0..150).map(|n| n * 1000)).await;
+    cloud.change(|world| world.faults = vec![("/messages", Fault::Foreign("attacker.example")); 10]);
+    let (pages, error) = all(messages(&cloud)).await;
+    assert_eq!((error, sequence_numbers(&pages).len()), (None, 150));
+    assert!(cloud.count("/messages") <= 4);
+}
+
+#[tokio::test]
 async fn one_bad_row_costs_itself() {
     let cloud = cloud_with((0..3).map(|n| n * 1000)).await;
     let bad = json!({ "device": { "id": "1A2B" }, "time": START + 500, "data": "hello" });
