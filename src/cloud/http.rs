@@ -24,6 +24,8 @@ const LARGEST_ERROR: usize = 64 << 10;
 const CONNECT: Duration = Duration::from_secs(10);
 const TOTAL: Duration = Duration::from_secs(30);
 const IDLE: Duration = Duration::from_secs(60);
+/// After a 429 that says no time, as other clients do.
+const UNSAID_PAUSE: Duration = Duration::from_secs(1);
 
 /// Where an API is and how it may be asked.
 #[derive(Debug, Clone)]
@@ -196,8 +198,8 @@ impl Http {
             return Ok(Answer { headers, body: read });
         }
         let error = refusal(status, &headers, &read, asked);
-        if let Error::RateLimited { after: Some(after), .. } = &error {
-            self.limits.pause(*after);
+        if let Error::RateLimited { after, .. } = &error {
+            self.limits.pause(after.unwrap_or(UNSAID_PAUSE));
         }
         Err(error)
     }

@@ -138,7 +138,8 @@ fn fail(fault: &Fault, page: Option<Value>, path: &str, address: SocketAddr) -> 
         Fault::Html => Response::new(Body::from("<html><body>Please log in</body></html>")),
         Fault::Truncated => {
             let text = page.to_string();
-            Response::new(Body::from(text.split_at(text.len() / 2).0.to_owned()))
+            let half = text.chars().take(text.len() / 2).collect::<String>();
+            Response::new(Body::from(half))
         }
         Fault::Dropped => Response::builder()
             .header(header::CONTENT_LENGTH, 1000)
