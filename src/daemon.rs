@@ -15,7 +15,7 @@ use crate::config::{Config, Mqtt, StoreSettings};
 use crate::control::{self, Desk, View};
 use crate::decode::Registry;
 use crate::downlink::{Dispatcher, Queues};
-use crate::http::{Health, Server};
+use crate::http::{Health, Part, Server};
 use crate::ingest::{Source, StatusBoard};
 use crate::mqtt::topic::Topics;
 use crate::oversight::Oversight;
@@ -54,7 +54,10 @@ pub async fn run(config: Config, oversight: Oversight, stop: impl Future<Output 
     let (link, progress, inbox, driver) = mqtt::connect(&broker.mqtt, &config.gateway.id, &topics)?;
     let (replies, orders) = publish::replies();
     let (errands, errands_to_do) = tokio::sync::mpsc::channel(ERRANDS);
-    let health = Health::default();
+    let is_online = link.is_online();
+    let broker_part =
+        move || if is_online() { Part::Ok } else { Part::Waiting("the broker is not connected".to_owned()) };
+    let health = Health::default().with("broker", broker_part);
 
     // What feeds ends first: sources, callbacks, commands.
     let stop_feeding = supervisor.stage();
@@ -70,7 +73,7 @@ pub async fn run(config: Config, oversight: Oversight, stop: impl Future<Output 
         }
     }
     if let Some(http) = &config.http {
-        let server = Server::bind(http, &config, store.clone(), queues.clone(), health.clone()).await?;
+        let server = Server::bind(http, &config, store.clone(), queues.clone(), health).await?;
         supervisor.spawn("http", server.run(stop_feeding.clone()));
     }
     let rooms = Rooms {

@@ -19,13 +19,17 @@ use crate::store::UplinkQuery;
 const HISTORY: (usize, usize) = (100, 500);
 
 impl Commands {
+    /// The document of `bridge/health` without the publisher's own counts, with devices and sources.
     pub(super) fn health(&self) -> Result<Value, Fault> {
-        let (depth, oldest) = self.rooms.store.outbox_depth()?;
-        Ok(json!({
-            "outbox": { "depth": depth, "oldest": oldest },
-            "devices": self.rooms.store.devices()?.len(),
-            "sources": self.rooms.board.all(),
-        }))
+        let mut health = self.view.retained(&Name::Health, clock::now())?.unwrap_or_default();
+        if let Some(health) = health.as_object_mut() {
+            for key in ["v", "messages_in", "messages_out"] {
+                health.shift_remove(key);
+            }
+            health.insert("devices".to_owned(), json!(self.rooms.store.devices()?.len()));
+            health.insert("sources".to_owned(), json!(self.rooms.board.all()));
+        }
+        Ok(health)
     }
 
     /// The device's `info`, with what else is known of it.

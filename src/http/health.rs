@@ -1,7 +1,8 @@
 //! `/healthz` and `/readyz`: whether the gateway works, and whether it is connected, with reasons in JSON.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::fmt;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
@@ -11,10 +12,12 @@ use serde_json::json;
 
 use crate::store::Store;
 
-/// How the parts of the gateway do, as they say themselves. Clones share it.
-#[derive(Debug, Clone, Default)]
+type Ask = dyn Fn() -> Part + Send + Sync;
+
+/// How the parts of the gateway do: each is asked when somebody wants to know.
+#[derive(Clone, Default)]
 pub struct Health {
-    parts: Arc<Mutex<BTreeMap<&'static str, Part>>>,
+    parts: Vec<(&'static str, Arc<Ask>)>,
 }
 
 /// How one part does.
@@ -29,13 +32,21 @@ pub enum Part {
 }
 
 impl Health {
-    /// Says how a part does; the name is fixed (`broker`, `store`, …).
-    pub fn report(&self, name: &'static str, part: Part) {
-        self.parts.lock().unwrap_or_else(PoisonError::into_inner).insert(name, part);
+    /// With one more part; the question must be answered at once.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, ask: impl Fn() -> Part + Send + Sync + 'static) -> Self {
+        self.parts.push((name, Arc::new(ask)));
+        self
     }
 
     fn parts(&self) -> BTreeMap<&'static str, Part> {
-        self.parts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.parts.iter().map(|(name, ask)| (*name, ask())).collect()
+    }
+}
+
+impl fmt::Debug for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.parts()).finish()
     }
 }
 
@@ -58,8 +69,9 @@ pub(super) async fn readyz(State(probe): State<Probe>) -> Response {
 impl Probe {
     fn parts(&self) -> BTreeMap<&'static str, Part> {
         let mut parts = self.health.parts();
-        if let Some(error) = self.store.trouble().or_else(|| self.store.outbox_depth().err()) {
-            parts.insert("store", Part::Failing(error.to_string()));
+        let trouble = self.store.trouble().or_else(|| self.store.outbox_depth().err());
+        if let Some(trouble) = trouble {
+            parts.insert("store", Part::Failing(trouble.to_string()));
         }
         parts
     }
@@ -88,22 +100,18 @@ mod tests {
 
     #[test]
     fn what_waits_is_healthy_and_not_ready() {
-        let health = Health::default();
-        let status = |ready: bool| {
-            judge(
-                &health.parts(),
-                |part| if ready { *part != Part::Ok } else { matches!(part, Part::Failing(_)) },
-            )
-            .status()
-            .as_u16()
-        };
-        assert_eq!((status(false), status(true)), (200, 200));
-        health.report("broker", Part::Waiting("not connected".to_owned()));
-        assert_eq!((status(false), status(true)), (200, 503));
-        health.report("store", Part::Failing("the disk is full".to_owned()));
-        assert_eq!((status(false), status(true)), (503, 503));
-        health.report("broker", Part::Ok);
-        health.report("store", Part::Ok);
-        assert_eq!((status(false), status(true)), (200, 200));
+        let waiting = || Part::Waiting("not connected".to_owned());
+        let failing = || Part::Failing("the disk is full".to_owned());
+        let ok = || Part::Ok;
+        for (health, healthy, ready) in [
+            (Health::default(), 200, 200),
+            (Health::default().with("broker", ok), 200, 200),
+            (Health::default().with("broker", waiting), 200, 503),
+            (Health::default().with("broker", ok).with("store", failing), 503, 503),
+        ] {
+            let parts = health.parts();
+            let got = judge(&parts, |part| matches!(part, Part::Failing(_))).status().as_u16();
+            assert_eq!((got, judge(&parts, |part| *part != Part::Ok).status().as_u16()), (healthy, ready));
+        }
     }
 }

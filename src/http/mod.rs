@@ -20,6 +20,7 @@ use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use callback::batch_pattern_fault;
 pub use counter::{Counters, Counts};
 pub use health::{Health, Part};
 

@@ -58,6 +58,13 @@ fn source(reader: &mut Reader<'_>, name: &str, place: Place, listens: bool) -> O
     let callback_token = table.secret("callback_token");
     let downlink = kind_name.as_deref().and_then(|kind| downlink(&mut table, kind, listens));
     check_url(&mut table, callback_token.as_ref(), listens);
+    let callback_batch = table.text("callback_batch");
+    if let Some(fault) = callback_batch.as_deref().and_then(crate::http::batch_pattern_fault) {
+        table.problem(
+            "callback_batch",
+            format!("{fault}, expected a pattern such as \"{{device}};{{data}};\""),
+        );
+    }
     let ca_file = table.file("ca_file");
     let filter = filter(&mut table);
     Some(Source {
@@ -77,7 +84,7 @@ fn source(reader: &mut Reader<'_>, name: &str, place: Place, listens: bool) -> O
         downlink: downlink?,
         direct_group: table.boolean("direct_group")?,
         callback_token,
-        callback_batch: table.text("callback_batch"),
+        callback_batch,
     })
 }
 

@@ -81,6 +81,11 @@ impl Malformed {
     }
 }
 
+/// What is wrong with the pattern of a batch's lines, if anything is.
+pub(crate) fn batch_pattern_fault(pattern: &str) -> Option<String> {
+    LinePattern::parse(pattern).err()
+}
+
 /// What takes callbacks, for all sources.
 #[derive(Debug)]
 pub(super) struct Receiver {

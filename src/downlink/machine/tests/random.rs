@@ -9,10 +9,11 @@ use super::{Queue, at, device, order, reported, rules};
 use crate::downlink::machine::answer::answered_before;
 use crate::downlink::machine::table;
 use crate::downlink::machine::{
-    Entry, QUEUE_BOUND, Seen, ask, cancel, observe, push, replace, report, sweep, used_today,
+    Cause, Entry, QUEUE_BOUND, Seen, Settled, ask, cancel, hand, in_fixed_answer, is_unconfirmed, observe,
+    push, replace, report, settle, sweep, used_today,
 };
 use crate::downlink::order::{Expiry, Order, Target};
-use crate::model::{DownlinkPayload, DownlinkState, Timestamp, UplinkId, UplinkTail};
+use crate::model::{Downlink, DownlinkPayload, DownlinkState, Timestamp, UplinkId, UplinkTail};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -25,6 +26,10 @@ enum Step {
     Retry(usize),
     Report(usize, i64),
     Observe(usize, bool),
+    /// We bring the head to a cloud: into a slot, or into a fixed answer.
+    Hand(bool),
+    /// What comes of it: the cloud has it, has it not, will not have it; or nobody ever says.
+    Settle(u8),
     Sweep,
     /// Seconds; the clock may be set back.
     Pass(i64),
@@ -58,6 +63,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..6_usize).prop_map(Step::Retry),
         4 => (0..6_usize, 0..10_i64).prop_map(|(ago, code)| Step::Report(ago, code)),
         2 => (0..6_usize, any::<bool>()).prop_map(|(ago, shows)| Step::Observe(ago, shows)),
+        2 => any::<bool>().prop_map(Step::Hand),
+        2 => (0..3_u8).prop_map(Step::Settle),
         1 => Just(Step::Sweep),
         4 => (-100..4000_i64).prop_map(Step::Pass),
         1 => (20_000..100_000_i64).prop_map(Step::Pass),
@@ -112,6 +119,22 @@ impl World {
                     self.queue.apply(observe(&self.queue.items, &seen, self.now));
                 }
             }
+            Step::Hand(into_slot) => {
+                let cause = if into_slot { Cause::Handed } else { Cause::Answered };
+                let (change, _) = hand(&self.queue.items, cause, &rules(), self.now);
+                self.queue.apply(change);
+            }
+            Step::Settle(outcome) => {
+                let settled = match outcome {
+                    0 => Settled::Accepted,
+                    1 => Settled::Returned("waits".to_owned()),
+                    _ => Settled::Refused("refused".to_owned()),
+                };
+                let handed = self.queue.items.iter().find(|item| is_unconfirmed(item));
+                if let Some(id) = handed.map(|item| item.id.clone()) {
+                    self.queue.apply(settle(&self.queue.items, &id, &settled, self.now));
+                }
+            }
             Step::Sweep => self.queue.apply(sweep(&self.queue.items, self.now)),
             Step::Pass(seconds) => {
                 let millis = self.now.as_millis().saturating_add(seconds.saturating_mul(1000));
@@ -133,9 +156,18 @@ impl World {
                 && item.expires > now
                 && item.not_before.is_none_or(|start| start <= now)
         });
+        // What we brought to a cloud by ourselves is not concluded by an ask of a callback; in its time it ends.
+        let is_brought = |item: &&Downlink| item.state == DownlinkState::Submitted || in_fixed_answer(item);
+        let is_over =
+            |item: &Downlink| sweep(std::slice::from_ref(item), now).put.iter().any(Downlink::is_final);
+        let blocked = items.iter().filter(is_brought).any(|item| !is_over(item));
         let quota_left = used_today(items, now) < 4;
         let (change, data) = ask(items, uplink, false, &rules(), now);
-        prop_assert_eq!(data.is_some(), could && quota_left && in_order, "a head blocks, or nothing was due");
+        prop_assert_eq!(
+            data.is_some(),
+            could && quota_left && in_order && !blocked,
+            "a head blocks, or nothing was due"
+        );
         self.queue.apply(change);
         self.asks.push((uplink, now, data));
         Ok(())
