@@ -125,12 +125,14 @@ async fn a_batch_is_answered_with_one_object() {
     assert_eq!(listener.post("/callback/factory/bidir", lines).await.0, 204);
     listener.push("00A0", &[("a", 1)]).await;
     listener.push("4D9A83", &[("b", 2)]).await;
-    let lines = "00A0;1789000600;0a;true;\nnonsense\n4D9A83;1789000600;01;true;\n3068E;1789000600;01;true;\n";
+    listener.push("00A0", &[("later", 3)]).await;
+    let lines = "00A0;1789000600;0a;true;\n00A0;1789000300;0b;true;\nnonsense\n4D9A83;1789000600;01;true;\n3068E;1789000600;01;true;\n";
     let expected = json!({
         "00A0": { "downlinkData": "0101010101010101" }, "4D9A83": { "downlinkData": "0202020202020202" },
     });
     assert_eq!(listener.post("/callback/factory/bidir", lines).await, (200, expected));
-    assert_eq!((listener.uplinks().len(), listener.counts().malformed), (5, 1));
+    assert_eq!((listener.uplinks().len(), listener.counts().malformed), (6, 1));
+    assert_eq!(listener.item("00A0", "later").state, DownlinkState::Queued);
     listener.end().await;
 }
 

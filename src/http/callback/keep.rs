@@ -1,5 +1,7 @@
 //! Keeps what callbacks told, makes it durable, and answers: devices that asked with their downlinks.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -58,15 +60,8 @@ impl Receiver {
     /// Makes everything durable, and finds the answers meanwhile: one flush serves both. A crash before the end
     /// leaves the request unanswered, and its repetition finds what was kept.
     async fn commit(&self, kind: Kind, told: Vec<Told>) -> Result<Map<String, Value>, StoreError> {
-        let asks: Vec<(&Uplink, &str)> = told
-            .iter()
-            .filter_map(|one| match one {
-                Told::Uplink { uplink, printed } => Some((&**uplink, printed.as_str())),
-                _ => None,
-            })
-            .filter(|(uplink, _)| kind == Kind::Bidir && uplink.ack == Some(true))
-            .collect();
-        let answers = join_all(asks.into_iter().map(|(uplink, printed)| self.ask(uplink, printed)));
+        let answers = newest_asks(kind, &told).into_iter().map(|(uplink, printed)| self.ask(uplink, printed));
+        let answers = join_all(answers);
         let (kept, answers) = tokio::join!(self.record(&told), answers);
         kept?;
         let answers: Result<Vec<_>, StoreError> = answers.into_iter().collect();
@@ -146,6 +141,20 @@ impl Receiver {
         self.store.tell(&Event::Location { device, location, uplink })?;
         Ok(true)
     }
+}
+
+/// The uplinks that ask, with their devices as printed. Of a device that asks twice in one batch only the newest:
+/// the answer has one place for it, and the older window is closed.
+fn newest_asks(kind: Kind, told: &[Told]) -> Vec<(&Uplink, &str)> {
+    let mut asks: BTreeMap<DeviceId, (&Uplink, &str)> = BTreeMap::new();
+    for one in told {
+        let Told::Uplink { uplink, printed } = one else { continue };
+        let is_newest = asks.get(&uplink.device).is_none_or(|(other, _)| other.time <= uplink.time);
+        if kind == Kind::Bidir && uplink.ack == Some(true) && is_newest {
+            asks.insert(uplink.device, (&**uplink, printed.as_str()));
+        }
+    }
+    asks.into_values().collect()
 }
 
 fn device(told: &Told) -> Option<DeviceId> {
