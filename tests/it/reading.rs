@@ -135,6 +135,11 @@ fn an_export_is_the_whole_history_oldest_first() {
     assert!(lines[0].starts_with("time,device,name,"), "{written}");
     assert!(lines[1].starts_with("2026-09-10T00:26:42.000Z,1A2B3C,Tank 3,"), "{written}");
     assert!(lines[1].contains("\"{\"\"level\"\":1.23}\""), "{written}");
+    let parquet = gateway.data().join("history.parquet");
+    let to_parquet = ["export", "messages", "--format", "parquet", "--output", parquet.to_str().unwrap()];
+    assert_eq!(run(&gateway, &to_parquet), (Some(0), String::new(), String::new()));
+    let written = std::fs::read(&parquet).unwrap();
+    assert!(written.starts_with(b"PAR1") && written.ends_with(b"PAR1"));
     let (_, out, _) = run(&gateway, &["export", "locations", "--format", "csv"]);
     assert_eq!(out, "time,device,latitude,longitude,gps_accuracy,source,uplink\r\n");
 }
