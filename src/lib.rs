@@ -10,6 +10,8 @@
 //!              http (bidir asks, ack reports)
 //! ```
 //!
+//! Beside the flow stand `config`, which all of it is told by, and `control`, which answers the command line (`cli`).
+//!
 //! What always holds:
 //!
 //! 1. `model`, `decode` and the states of `downlink` do no I/O, know no clock and cannot await.

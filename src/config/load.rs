@@ -10,7 +10,7 @@ use super::build;
 use super::check::check;
 use super::environment::Environment;
 use super::path::KeyPath;
-use super::problem::{Place, Problem, Problems};
+use super::problem::{Place, Problems};
 use super::reader::Reader;
 use super::secret::{Folders, unreadable};
 use super::settings::Settings;
@@ -78,8 +78,8 @@ impl Config {
             configuration: folder.to_owned(),
         };
         let text = Text::new(text);
-        let table = text.parse(&mut problems);
-        let faults = problems.problems.clone();
+        let (table, faults) = text.parse(&mut problems);
+        let of_syntax = problems.problems.clone();
         check(&text, &table, &mut settings, &mut problems);
         environment.overlay(&mut settings, &mut problems);
         settings.fill_in();
@@ -90,6 +90,7 @@ impl Config {
             problems: &mut problems,
             warnings: &mut warnings,
             clear: &mut clear,
+            is_whole: !faults.any,
         };
         if !build::check_version(&mut reader) {
             problems.problems.retain(|problem| problem.key == "version");
@@ -99,7 +100,9 @@ impl Config {
         if let Some(config) = &config {
             build::check_decoders(config, &settings, &mut problems);
         }
-        forget_what_follows_from(&faults, &mut problems);
+        if let Some(displaced) = faults.displaced {
+            problems.problems.retain(|problem| problem.place < displaced || of_syntax.contains(problem));
+        }
         problems.sort();
         warnings.sort();
         match config {
@@ -116,17 +119,6 @@ impl Loaded {
     pub fn refuse_exposed(self) -> Result<Self, Problems> {
         if self.exposed.is_empty() { Ok(self) } else { Err(self.exposed) }
     }
-}
-
-/// What could not be read is no reason to call anything missing, and after the head of a table that could not be
-/// read nobody knows where keys belong.
-fn forget_what_follows_from(faults: &[Problem], problems: &mut Problems) {
-    let displaced = faults.iter().find(|fault| fault.message.contains("table")).map(|fault| &fault.place);
-    problems.problems.retain(|problem| {
-        let missing = !faults.is_empty() && problem.message.starts_with("is missing");
-        let follows = displaced.is_some_and(|place| problem.place > *place);
-        faults.contains(problem) || !(missing || follows)
-    });
 }
 
 fn exposed(file: &str, clear: &[(KeyPath, Place)]) -> Problems {

@@ -28,12 +28,21 @@ pub(super) struct Reader<'a> {
     pub(super) warnings: &'a mut Problems,
     /// Secrets that stand in the file itself.
     pub(super) clear: &'a mut Vec<(KeyPath, Place)>,
+    /// Whether all of the text could be read; if not, nothing can be called missing.
+    pub(super) is_whole: bool,
 }
 
 impl<'a> Reader<'a> {
     /// One table of the settings.
     pub(super) fn table<'r>(&'r mut self, path: KeyPath) -> Table<'r, 'a> {
         Table { reader: self, path }
+    }
+
+    /// Reports what must be there and is not.
+    pub(super) fn missing(&mut self, place: Place, path: &KeyPath, expected: &str) {
+        if self.is_whole {
+            self.problems.add(place, path, format!("is missing, expected {expected}"));
+        }
     }
 }
 
@@ -229,7 +238,7 @@ impl Table<'_, '_> {
     /// Reports a key that must be there as missing, at the table's beginning.
     pub(super) fn missing(&mut self, key: &str, expected: &str) {
         let place = self.reader.settings.table(&self.path).cloned().unwrap_or(Place::Default);
-        self.reader.problems.add(place, self.path.join(key), format!("is missing, expected {expected}"));
+        self.reader.missing(place, &self.path.join(key), expected);
     }
 
     /// Reports entries of a list that are no patterns of device ids.

@@ -38,14 +38,35 @@ impl<'t> Text<'t> {
     }
 
     /// The table of the text; what cannot be read is reported, the rest is there.
-    pub(super) fn parse(&self, problems: &mut Problems) -> Spanned<DeTable<'t>> {
-        let (table, faults) = DeTable::parse_recoverable(self.text);
-        for fault in faults.iter().take(MOST_SYNTAX_PROBLEMS) {
+    pub(super) fn parse(&self, problems: &mut Problems) -> (Spanned<DeTable<'t>>, Faults) {
+        let (table, found) = DeTable::parse_recoverable(self.text);
+        let mut faults = Faults::default();
+        for fault in found.iter().take(MOST_SYNTAX_PROBLEMS) {
             let span = fault.span().unwrap_or(0..0);
-            problems.add(self.place(&span), "syntax", format!("this is not TOML: {}", fault.message()));
+            let place = self.place(&span);
+            faults.any = true;
+            if self.line(&span).trim_start().starts_with('[') {
+                faults.displaced.get_or_insert(place.clone());
+            }
+            problems.add(place, "syntax", format!("this is not TOML: {}", fault.message()));
         }
-        table
+        (table, faults)
     }
+
+    fn line(&self, span: &Range<usize>) -> &str {
+        let before = self.text.get(..span.start).unwrap_or(self.text);
+        let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        self.text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default()
+    }
+}
+
+/// What faults of syntax leave in doubt.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    /// Whether there are any: then a key that is not found may still have been written.
+    pub(super) any: bool,
+    /// From here on keys may have landed in another table than they were written in.
+    pub(super) displaced: Option<Place>,
 }
 
 #[cfg(test)]
@@ -65,8 +86,8 @@ mod tests {
     #[test]
     fn a_fault_of_syntax_has_a_place_and_the_rest_is_read() {
         let mut problems = Problems::new("f");
-        let table = Text::new("a = 1\nb = = 2\nc = 3\n").parse(&mut problems);
-        assert_eq!(table.get_ref().len(), 3);
+        let (table, faults) = Text::new("a = 1\nb = = 2\nc = 3\n").parse(&mut problems);
+        assert_eq!((table.get_ref().len(), faults.any, faults.displaced), (3, true, None));
         let lines: Vec<_> = problems.lines().collect();
         assert!(!lines.is_empty() && lines.iter().all(|line| line.starts_with("f:2:")), "{lines:?}");
     }
@@ -80,8 +101,8 @@ mod tests {
             format!("a = {}", "{a=".repeat(300_000)),
         ] {
             let mut problems = Problems::new("f");
-            Text::new(&text).parse(&mut problems);
-            assert!(!problems.is_empty());
+            let (_, faults) = Text::new(&text).parse(&mut problems);
+            assert!(faults.any && !problems.is_empty());
         }
     }
 }

@@ -28,11 +28,7 @@ pub(super) fn sources(reader: &mut Reader<'_>) -> Vec<Source> {
     let named = reader.settings.tables_in(&all);
     if named.is_empty() {
         let place = reader.settings.table(&all).cloned().unwrap_or(Place::Default);
-        reader.problems.add(
-            place,
-            "sources",
-            "is missing, expected at least one table such as [sources.factory]",
-        );
+        reader.missing(place, &all, "at least one table such as [sources.factory]");
     }
     let listens = reader.settings.table(&KeyPath::of("http")).is_some();
     named.into_iter().filter_map(|(name, place)| source(reader, &name, place, listens)).collect()
