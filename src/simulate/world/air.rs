@@ -160,7 +160,8 @@ impl World {
             let off = |rng: &mut fastrand::Rng| (rng.f64() - 0.5) / 50.0;
             let (north, east) = (off(&mut self.rng), off(&mut self.rng));
             let after = self.pace.real(LOCATED_AFTER);
-            uplink = uplink.located(place.latitude + north, place.longitude + east, radius, after);
+            let (latitude, longitude) = (place.latitude + north, place.longitude + east);
+            uplink = uplink.located(metres(latitude), metres(longitude), radius, after);
         }
         Some(uplink)
     }
@@ -296,4 +297,9 @@ impl World {
             parameters: delivery.variables.iter().map(|(name, value)| (*name, value.clone())).collect(),
         });
     }
+}
+
+/// Degrees with five digits, a metre; more would be noise.
+fn metres(degrees: f64) -> f64 {
+    (degrees * 1e5).round() / 1e5
 }
