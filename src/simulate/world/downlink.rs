@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::air::{Delivery, Event};
-use super::{DeviceType, Received, Uplink, World};
+use super::air::Event;
+use super::{Delivery, DeviceType, Received, Uplink, World};
 use crate::model::{DeviceId, DownlinkPayload, Timestamp};
 use crate::simulate::callback::{CallbackKind, Variables};
 use crate::simulate::variables;

@@ -1,9 +1,10 @@
 //! The simulated network's memory: device types, devices, their history, and what is to happen next.
 //!
 //! Plain state and questions about it; time is passed in, nothing here does I/O. What sending causes is in
-//! `air`, what becomes of answers in `downlink`.
+//! `air`, what becomes of the callbacks in `delivery`, of their answers in `downlink`.
 
 mod air;
+mod delivery;
 mod device;
 mod downlink;
 mod history;
@@ -15,8 +16,9 @@ mod uplink;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub(super) use air::Event;
 pub use air::Telegram;
-pub(super) use air::{Delivery, Event, Outcome};
+pub(super) use delivery::{Delivery, Outcome};
 pub use device::{Device, DeviceType, Place, Received, Schedule};
 pub(super) use history::{Cut, Of};
 pub use soracom::{Generation, Registration};

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::air::{Delivery, Event};
-use super::{Uplink, World};
+use super::air::Event;
+use super::{Delivery, Uplink, World};
 use crate::model::{DeviceId, Payload, Timestamp};
 use crate::simulate::callback::CallbackKind;
 use crate::simulate::variables;
