@@ -62,7 +62,7 @@ equip() {
     fi
     if [ "$debian" = armhf ]; then
         # QuickJS's bindings are made while building; libclang must see the target's headers, not ours.
-        need /usr/include/clang-c/Index.h libclang-dev
+        compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null || need libclang libclang-dev
         export "BINDGEN_EXTRA_CLANG_ARGS_$key=-I/usr/$gnu/include"
     fi
     hide_paths "$key"
