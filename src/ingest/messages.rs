@@ -91,10 +91,9 @@ impl Room {
     }
 
     pub(super) fn span(&self, cursor: Option<Timestamp>, scope: Scope) -> Span {
-        match scope.from {
-            Some(from) => Span { from, to: None },
-            None => Span::since(cursor, clock::now(), self.config.overlap, self.config.backfill),
-        }
+        let new = Span::since(cursor, clock::now(), self.config.overlap, self.config.backfill);
+        // The cursor moves to the end of what was asked: from later on than it, it would leave a hole.
+        Span { from: scope.from.map_or(new.from, |from| from.min(new.from)), to: None }
     }
 
     /// Asks every device type; one that fails costs only itself, unless the cloud as a whole fails.
