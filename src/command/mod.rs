@@ -15,6 +15,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesOrdered;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -32,6 +34,9 @@ use crate::store::Store;
 
 /// The largest body of a command. What is longer is no command of a person or a program that means well.
 const LARGEST: usize = 64 * 1024;
+
+/// How many commands wait for the disk at once.
+const AT_ONCE: usize = 32;
 
 /// What comes in, without what it takes to acknowledge it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,21 +117,40 @@ impl Commands {
         Self { rooms, view }
     }
 
-    /// Does what comes in, one after the other, and gives the answers to the publisher; where it is slow, so are
-    /// commands, and the broker keeps what is not acknowledged.
+    /// Does what comes in, gives the answers to the publisher, and acknowledges in the order of arrival.
+    ///
+    /// Commands begin one after the other and wait for the disk together, so that a flood of them shares its flushes.
+    /// Where the publisher is slow, so are commands, and the broker keeps what is not acknowledged.
     pub async fn run(self, mut inbox: Inbox, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut open = FuturesOrdered::new();
         loop {
-            let message = tokio::select! {
-                () = stop.cancelled() => return Ok(()),
-                message = inbox.next() => message,
-            };
-            let Some(message) = message else { return Ok(()) };
-            for reply in self.handle(&Request::from(&message)).await {
-                self.rooms.replies.send(reply).await;
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some((message, replies)) = open.next() => self.conclude(message, replies).await,
+                message = inbox.next(), if open.len() < AT_ONCE => match message {
+                    Some(message) => open.push_back(self.begin(message)),
+                    None => break,
+                },
             }
-            // A crash before this line makes the broker deliver the command again: it finds what it did.
-            message.ack();
         }
+        while let Some((message, replies)) = open.next().await {
+            self.conclude(message, replies).await;
+        }
+        Ok(())
+    }
+
+    async fn begin(&self, message: Message) -> (Message, Vec<Reply>) {
+        let replies = self.handle(&Request::from(&message)).await;
+        (message, replies)
+    }
+
+    async fn conclude(&self, message: Message, replies: Vec<Reply>) {
+        for reply in replies {
+            self.rooms.replies.send(reply).await;
+        }
+        // A crash before this line makes the broker deliver the command again: it finds what it did.
+        message.ack();
     }
 
     /// Does one command; what it changed is durable when this returns.
