@@ -93,6 +93,6 @@ pub(super) async fn undelivered(State(shared): State<Arc<Shared>>, question: Que
             && device.is_none_or(|device| device == entry.device)
             && question.parameter("deviceTypeId").is_none_or(|kind| kind == entry.device_type)
     };
-    let rows = shared.world().undelivered().newest_first().filter(shown).map(group_row_of).collect();
-    page_of(&question, rows)
+    let world = shared.world();
+    page_of(&question, world.undelivered().newest_first().filter(shown).collect(), group_row_of)
 }

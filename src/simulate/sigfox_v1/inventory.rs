@@ -1,5 +1,6 @@
 //! Groups, users, device types, devices and coverage of the API v1.
 
+use std::convert::identity;
 use std::sync::Arc;
 
 use axum::Json;
@@ -14,7 +15,7 @@ use crate::simulate::world::{Device, DeviceType, World};
 
 /// `GET /groups`.
 pub(super) async fn groups(question: Question) -> Answer {
-    page_of(&question, vec![group_row()])
+    page_of(&question, vec![group_row()], identity)
 }
 
 /// `GET /groups/{id}`.
@@ -39,18 +40,17 @@ pub(super) async fn users(question: Question) -> Answer {
             "customRole": { "id": "5f00000000000000000000f1", "name": "LIMITED ADMIN" },
         }],
     });
-    page_of(&question, vec![user])
+    page_of(&question, vec![user], identity)
 }
 
 /// `GET /devicetypes/geolocs-config`.
 pub(super) async fn geolocs_config(question: Question) -> Answer {
-    page_of(&question, vec![json!({ "id": "5f00000000000000000000e1", "name": "Wi-Fi" })])
+    page_of(&question, vec![json!({ "id": "5f00000000000000000000e1", "name": "Wi-Fi" })], identity)
 }
 
 /// `GET /devicetypes`.
 pub(super) async fn device_types(State(shared): State<Arc<Shared>>, question: Question) -> Answer {
-    let rows = shared.world().device_types().map(device_type_row).collect();
-    page_of(&question, rows)
+    page_of(&question, shared.world().device_types().collect(), device_type_row)
 }
 
 /// `GET /devicetypes/{id}`.
@@ -100,13 +100,10 @@ pub(super) async fn devices_of_type(
     Path(id): Path<String>,
     question: Question,
 ) -> Answer {
-    let rows = {
-        let world = shared.world();
-        world.device_type(&id).ok_or_else(Refusal::not_found)?;
-        let listed = |device: &&Device| device.in_sigfox && device.device_type == id;
-        world.devices().filter(listed).map(|device| device_row(&world, device)).collect()
-    };
-    page_of(&question, rows)
+    let world = shared.world();
+    world.device_type(&id).ok_or_else(Refusal::not_found)?;
+    let listed = |device: &&Device| device.in_sigfox && device.device_type == id;
+    page_of(&question, world.devices().filter(listed).collect(), |device| device_row(&world, device))
 }
 
 /// `GET /devices/{id}`.
@@ -173,11 +170,11 @@ pub(super) async fn predictions() -> Answer {
 }
 
 /// A part of a list by `limit` and `offset`; at its end `paging` is missing.
-pub(super) fn page_of(question: &Question, rows: Vec<Value>) -> Answer {
+pub(super) fn page_of<T>(question: &Question, listed: Vec<T>, row: impl Fn(T) -> Value) -> Answer {
     let (offset, limit) = (question.offset()?, question.limit(100, 100)?);
     let end = offset.saturating_add(limit);
-    let more = rows.len() > end;
-    let data: Vec<Value> = rows.into_iter().skip(offset).take(limit).collect();
+    let more = listed.len() > end;
+    let data: Vec<Value> = listed.into_iter().skip(offset).take(limit).map(row).collect();
     let mut answer = Map::from_iter([("data".to_owned(), json!(data))]);
     if more {
         let next = question.again_with(&[("limit", limit.to_string()), ("offset", end.to_string())]);

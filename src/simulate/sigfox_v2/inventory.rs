@@ -26,8 +26,9 @@ pub(in crate::simulate) fn existing(shared: &Shared, id: &str) -> Result<DeviceI
     Ok(device.id)
 }
 
-/// A part of an inventory by `limit` and `offset`, or by the `pageId` that the part before it named.
-pub(super) fn page_of(question: &Question, rows: Vec<Value>) -> Answer {
+/// A part of an inventory by `limit` and `offset`, or by the `pageId` that the part before it named; only what is
+/// shown becomes a row.
+pub(super) fn page_of<T>(question: &Question, listed: Vec<T>, row: impl Fn(T) -> Value) -> Answer {
     let limit = question.limit(100, 100)?;
     let start = match question.parameter("pageId") {
         Some(page) => {
@@ -36,8 +37,8 @@ pub(super) fn page_of(question: &Question, rows: Vec<Value>) -> Answer {
         None => question.offset()?,
     };
     let end = start.saturating_add(limit);
-    let more = rows.len() > end;
-    let data: Vec<Value> = rows.into_iter().skip(start).take(limit).collect();
+    let more = listed.len() > end;
+    let data: Vec<Value> = listed.into_iter().skip(start).take(limit).map(row).collect();
     let mut paging = Map::new();
     if more {
         let next =
@@ -49,13 +50,9 @@ pub(super) fn page_of(question: &Question, rows: Vec<Value>) -> Answer {
 
 /// `GET /device-types`.
 pub(super) async fn device_types(State(shared): State<Arc<Shared>>, question: Question) -> Answer {
-    let rows = {
-        let world = shared.world();
-        let named =
-            |kind: &&DeviceType| question.parameter("name").is_none_or(|name| kind.name.contains(name));
-        world.device_types().filter(named).map(device_type_row).collect()
-    };
-    page_of(&question, rows)
+    let world = shared.world();
+    let named = |kind: &&DeviceType| question.parameter("name").is_none_or(|name| kind.name.contains(name));
+    page_of(&question, world.device_types().filter(named).collect(), device_type_row)
 }
 
 /// `GET /device-types/{id}`.
@@ -156,16 +153,13 @@ pub(super) async fn devices(State(shared): State<Arc<Shared>>, question: Questio
     if !shared.within_limit("devices", 50, Duration::from_secs(10)) {
         return Err(Refusal::too_many());
     }
-    let rows = {
-        let (world, now) = (shared.world(), clock::now());
-        let listed = |device: &&Device| {
-            device.in_sigfox
-                && question.parameter("deviceTypeId").is_none_or(|kind| device.device_type == kind)
-                && question.parameter("id").is_none_or(|id| id.parse() == Ok(device.id))
-        };
-        world.devices().filter(listed).map(|device| device_row(&world, device, now)).collect()
+    let (world, now) = (shared.world(), clock::now());
+    let listed = |device: &&Device| {
+        device.in_sigfox
+            && question.parameter("deviceTypeId").is_none_or(|kind| device.device_type == kind)
+            && question.parameter("id").is_none_or(|id| id.parse() == Ok(device.id))
     };
-    page_of(&question, rows)
+    page_of(&question, world.devices().filter(listed).collect(), |device| device_row(&world, device, now))
 }
 
 /// `GET /devices/{id}`.

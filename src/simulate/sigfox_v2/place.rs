@@ -1,5 +1,6 @@
 //! Groups, users and radio coverage of the API v2: one group, one user, good coverage on land.
 
+use std::convert::identity;
 use std::sync::Arc;
 
 use axum::Json;
@@ -12,7 +13,7 @@ use crate::simulate::shared::Shared;
 
 /// `GET /groups`.
 pub(super) async fn groups(question: Question) -> Answer {
-    page_of(&question, vec![group_row()])
+    page_of(&question, vec![group_row()], identity)
 }
 
 /// `GET /groups/{id}`.
@@ -39,7 +40,7 @@ pub(super) async fn geoloc_payloads(Path(id): Path<String>, question: Question) 
     if id != GROUP {
         return Err(Refusal::not_found());
     }
-    page_of(&question, vec![json!({ "id": "5f00000000000000000000e1", "name": "Wi-Fi" })])
+    page_of(&question, vec![json!({ "id": "5f00000000000000000000e1", "name": "Wi-Fi" })], identity)
 }
 
 /// `GET /users`.
@@ -58,7 +59,7 @@ pub(super) async fn users(State(shared): State<Arc<Shared>>, question: Question)
             "profile": { "id": "5f00000000000000000000f1", "name": "LIMITED ADMIN" },
         }],
     });
-    page_of(&question, vec![user])
+    page_of(&question, vec![user], identity)
 }
 
 /// `GET /coverages/operators/redundancy`: three stations outdoors, fewer the deeper inside.

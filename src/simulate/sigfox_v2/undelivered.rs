@@ -75,12 +75,9 @@ fn undelivered(
 ) -> Answer {
     let since = question.millis("since")?.unwrap_or_default();
     let before = question.millis("before")?.unwrap_or_else(|| clamped(i64::MAX));
-    let rows = {
-        let world = shared.world();
-        let shown = |entry: &&Undelivered| wanted(entry) && (since..=before).contains(&entry.time);
-        world.undelivered().newest_first().filter(shown).map(row).collect()
-    };
-    page_of(question, rows)
+    let world = shared.world();
+    let shown = |entry: &&Undelivered| wanted(entry) && (since..=before).contains(&entry.time);
+    page_of(question, world.undelivered().newest_first().filter(shown).collect(), row)
 }
 
 fn row_of(entry: &Undelivered) -> Value {

@@ -6,7 +6,7 @@ use super::uplink::Uplink;
 use crate::model::{DeviceId, Timestamp};
 
 /// So many messages are remembered; the one recorded first goes first.
-const LONGEST: usize = 500_000;
+const LONGEST: usize = 200_000;
 
 /// Messages by device, by device type and by time.
 #[derive(Debug, Default)]
