@@ -141,3 +141,103 @@ impl Ledger {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::{Event, Timestamp};
+    use crate::mqtt::Properties;
+    use crate::store::{Options, Store};
+
+    /// So many events of a real outbox.
+    fn entries(count: usize) -> (Vec<OutboxEntry>, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let options =
+            Options { dir: folder.path().to_owned(), cache: 1 << 20, flush: Duration::from_secs(5) };
+        let (store, _syncer) = Store::open(options).unwrap();
+        for number in 0..count {
+            let time = Timestamp::from_cloud(1_789_000_000 + i64::try_from(number).unwrap()).unwrap();
+            let event = Event::Bridge { time, kind: "test".to_owned(), detail: "{}".to_owned() };
+            store.tell(&event).unwrap();
+        }
+        (store.outbox_head(&BTreeSet::new(), count).unwrap(), folder)
+    }
+
+    fn message() -> Publish {
+        let payload = bytes::Bytes::from_static(b"{}");
+        Publish { topic: "t".to_owned(), payload, retain: false, properties: Properties::default() }
+    }
+
+    #[derive(Debug, Clone)]
+    enum Play {
+        Read,
+        Make(usize),
+        Send,
+        Acknowledge(usize),
+        Void,
+        Forget,
+    }
+
+    fn plays() -> impl Strategy<Value = Vec<Play>> {
+        let play = prop_oneof![
+            2 => Just(Play::Read),
+            4 => (0..4_usize).prop_map(Play::Make),
+            8 => Just(Play::Send),
+            8 => (0..6_usize).prop_map(Play::Acknowledge),
+            1 => Just(Play::Void),
+            2 => Just(Play::Forget),
+        ];
+        proptest::collection::vec(play, 0..200)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn an_event_is_done_only_when_all_of_its_messages_are_acknowledged(plays in plays()) {
+            let (mut outbox, _folder) = entries(12);
+            let mut ledger = Ledger::default();
+            let mut wire: Vec<OutboxKey> = Vec::new();
+            let mut owed: BTreeMap<OutboxKey, usize> = BTreeMap::new();
+            for play in plays {
+                match play {
+                    Play::Read => {
+                        let unread = outbox.iter().filter(|entry| !ledger.known().contains(&entry.key));
+                        ledger.read(unread.take(3).cloned().collect());
+                    }
+                    Play::Make(messages) => {
+                        if let Some(key) = ledger.next_waiting().map(|entry| entry.key.clone()) {
+                            owed.insert(key, messages);
+                            ledger.made(None, std::iter::repeat_n(message(), messages).collect());
+                        }
+                    }
+                    Play::Send => wire.extend(ledger.next_ready().map(|(key, _)| key)),
+                    Play::Acknowledge(which) if which < wire.len() => {
+                        let key = wire.remove(which);
+                        *owed.get_mut(&key).unwrap() -= 1;
+                        ledger.settled(&key);
+                    }
+                    Play::Void => {
+                        ledger.void();
+                        wire.clear();
+                        owed.retain(|_, messages| *messages == 0);
+                    }
+                    Play::Forget => {
+                        let settlement = ledger.settlement();
+                        ledger.forget(&settlement);
+                        outbox.retain(|entry| !settlement.keys.contains(&entry.key));
+                        owed.retain(|key, _| !settlement.keys.contains(key));
+                    }
+                    Play::Acknowledge(_) => {}
+                }
+                let done: BTreeSet<OutboxKey> = ledger.settlement().keys.into_iter().collect();
+                let paid = owed.iter().filter(|(_, messages)| **messages == 0).map(|(key, _)| key.clone());
+                prop_assert_eq!(done, paid.collect::<BTreeSet<_>>());
+            }
+        }
+    }
+}

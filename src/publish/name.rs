@@ -17,6 +17,8 @@ pub enum Name {
     Health,
     /// Discovery of the gateway.
     GatewayDiscovery,
+    /// Discovery of one entity of the gateway: its component and its key.
+    GatewayComponent(&'static str, String),
     /// `device/<id>/info`.
     Info(DeviceId),
     /// Discovery of a device.
@@ -51,6 +53,9 @@ impl Name {
             Self::Source(source) => topics.source(source),
             Self::Health => topics.bridge("health"),
             Self::GatewayDiscovery => topics.discovery("device", &format!("sigfox2mqtt_{gateway}")),
+            Self::GatewayComponent(component, key) => {
+                topics.discovery(component, &format!("sigfox2mqtt_{gateway}/{key}"))
+            }
             Self::Info(device) => topics.device(*device, "info"),
             Self::Discovery(device) => topics.discovery("device", &format!("sigfox2mqtt_{gateway}_{device}")),
             Self::Component(device, component, key) => {

@@ -71,6 +71,11 @@ impl Renderer {
             Name::GatewayDiscovery if mode == DiscoveryMode::Device => {
                 Some(self.gateway().itself(&sources()))
             }
+            Name::GatewayComponent(component, key) if mode == DiscoveryMode::Component => {
+                let entities = self.gateway().own_entities(&sources());
+                let is_it = |entity: &&Entity| entity.component == *component && entity.key == *key;
+                entities.iter().find(is_it).map(|entity| self.gateway().own_component(entity))
+            }
             Name::Discovery(device) if mode == DiscoveryMode::Device => {
                 let profile = self.profile(*device)?;
                 self.described(&profile).map(|described| self.gateway().device(&described))
@@ -104,6 +109,20 @@ impl Renderer {
                 entities.into_iter().map(|entity| Name::Component(id, entity.component, entity.key)).collect()
             }
         })
+    }
+
+    /// The discovery messages of the gateway itself, as the configuration wants them.
+    pub(super) fn own_discovery_names(&self, mode: DiscoveryMode) -> Vec<Name> {
+        match mode {
+            DiscoveryMode::Off => Vec::new(),
+            DiscoveryMode::Device => vec![Name::GatewayDiscovery],
+            DiscoveryMode::Component => {
+                let sources: Vec<SourceName> =
+                    self.config.sources.iter().map(|source| source.name.clone()).collect();
+                let entities = self.gateway().own_entities(&sources).into_iter();
+                entities.map(|entity| Name::GatewayComponent(entity.component, entity.key)).collect()
+            }
+        }
     }
 
     fn gateway(&self) -> Gateway<'_> {

@@ -89,7 +89,10 @@ impl Renderer {
                 Ok(Rendered::Keep(print(&Health::look(&self.store, self.begun.elapsed(), self.counts, now))))
             }
             Name::Devices => self.index(),
-            Name::GatewayDiscovery | Name::Discovery(_) | Name::Component(..) => self.discovery(name),
+            Name::GatewayDiscovery
+            | Name::GatewayComponent(..)
+            | Name::Discovery(_)
+            | Name::Component(..) => self.discovery(name),
             Name::Availability(device) => self.availability(*device, now),
             Name::Attribute(device, field) => self.attribute(*device, field),
             Name::Gone(_) => Ok(Rendered::Clear),

@@ -10,7 +10,6 @@ use bytes::Bytes;
 use super::note::{self, Place};
 use super::render::{Rendered, Renderer, json_properties};
 use super::{Name, health};
-use crate::config::DiscoveryMode;
 use crate::model::{DeviceId, SourceName, Timestamp};
 use crate::mqtt::topic::Topics;
 use crate::mqtt::{Properties, Publish};
@@ -96,9 +95,7 @@ impl Retained {
     /// What a new configuration or a new version may say differently.
     pub(super) fn descriptions(&mut self, renderer: &Renderer) -> Result<(), StoreError> {
         self.stale.extend([Name::BridgeInfo, Name::Devices, Name::Health]);
-        if renderer.config.mqtt.discovery.mode == DiscoveryMode::Device {
-            self.stale.insert(Name::GatewayDiscovery);
-        }
+        self.stale.extend(renderer.own_discovery_names(renderer.config.mqtt.discovery.mode));
         self.sources_changed(renderer);
         for device in renderer.store.devices()? {
             self.device_changed(renderer, device.id)?;
@@ -118,7 +115,7 @@ impl Retained {
         let topics = Topics::new(&there.base, &there.prefix);
         let mut names = Vec::new();
         if (&there.prefix, there.mode) != (&here.prefix, here.mode) {
-            names.push(Name::GatewayDiscovery);
+            names.extend(renderer.own_discovery_names(there.mode));
             for device in renderer.store.devices()? {
                 names.extend(renderer.discovery_names(device.id, there.mode)?);
             }

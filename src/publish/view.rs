@@ -68,6 +68,7 @@ impl View {
     /// Every topic on which something is kept for Home Assistant.
     pub fn discovery_topics(&self) -> Result<Vec<String>, StoreError> {
         let mut names = vec![Name::GatewayDiscovery];
+        names.extend(self.renderer.own_discovery_names(DiscoveryMode::Component));
         for device in self.renderer.store.devices()? {
             names.push(Name::Discovery(device.id));
             names.extend(self.renderer.discovery_names(device.id, DiscoveryMode::Component)?);

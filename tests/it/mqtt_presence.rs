@@ -59,6 +59,7 @@ async fn devices_and_gateway_are_discovered_and_forgotten_with_the_mode() {
     assert_eq!(subscriber.until(sensor, 1).await[0].json()["dev"]["name"], json!("Tank 3"));
     let device = subscriber.until("homeassistant/device/sigfox2mqtt_gw_1A2B3C/config", 2).await;
     assert!(device[1].payload.is_empty(), "the other mode's message is cleared");
+    subscriber.until("homeassistant/button/sigfox2mqtt_gw/sync/config", 1).await;
     publishing.stop().await;
     site.reconfigure(&lines(&broker, "base = \"other\"\n[mqtt.discovery]\nmode = \"off\""));
     let old = Subscriber::start(broker.port(), "sigfox2mqtt/device/1A2B3C/state").await;

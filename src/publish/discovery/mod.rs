@@ -2,6 +2,9 @@
 //!
 //! After Home Assistant's documentation of MQTT discovery; entity ids are suggested, unique ids never change.
 
+#[cfg(test)]
+mod tests;
+
 use crc::{CRC_16_IBM_3740, Crc};
 use serde_json::{Map, Value, json};
 
@@ -43,22 +46,27 @@ impl Gateway<'_> {
 
     /// The discovery message of one entity, for hosts that know no device discovery.
     pub(super) fn component(&self, device: &Described<'_>, entity: &Entity) -> Value {
-        let mut message = entity.settings.clone();
-        message.insert("dev".to_owned(), self.device_block(device));
-        message.insert("o".to_owned(), origin());
-        Value::Object(message)
+        alone(self.device_block(device), entity)
     }
 
     /// The discovery message of the gateway itself.
     pub(super) fn itself(&self, sources: &[SourceName]) -> Value {
-        let block = json!({
+        self.message(&self.own_block(), &self.own_entities(sources))
+    }
+
+    /// The discovery message of one of the gateway's own entities.
+    pub(super) fn own_component(&self, entity: &Entity) -> Value {
+        alone(self.own_block(), entity)
+    }
+
+    fn own_block(&self) -> Value {
+        json!({
             "ids": [self.node(None)],
             "name": format!("sigfox2mqtt {}", self.id),
             "mf": "sigfox2mqtt",
             "mdl": "Gateway",
             "sw": env!("CARGO_PKG_VERSION"),
-        });
-        self.message(&block, &self.own_entities(sources))
+        })
     }
 
     /// The name under which a device, or the gateway, is known to Home Assistant.
@@ -216,7 +224,8 @@ impl Gateway<'_> {
         self.entity(Some(device), &format!("field_{}", slug(&field.key)), component, &name, said)
     }
 
-    fn own_entities(&self, sources: &[SourceName]) -> Vec<Entity> {
+    /// The entities of the gateway: its connection, its outbox, *sync now*, and how each source does.
+    pub(super) fn own_entities(&self, sources: &[SourceName]) -> Vec<Entity> {
         let own =
             |key: &str, component, name: &str, settings| self.entity(None, key, component, name, settings);
         let mut entities = vec![
@@ -299,6 +308,13 @@ impl Gateway<'_> {
     }
 }
 
+/// An entity's message where it comes alone.
+fn alone(device: Value, entity: &Entity) -> Value {
+    let mut message = entity.settings.clone();
+    message.extend([("dev".to_owned(), device), ("o".to_owned(), origin())]);
+    Value::Object(message)
+}
+
 fn origin() -> Value {
     json!({ "name": "sigfox2mqtt", "sw": env!("CARGO_PKG_VERSION") })
 }
@@ -330,57 +346,5 @@ fn readable(key: &str) -> String {
     match characters.next() {
         Some(first) => first.to_uppercase().chain(characters).take(100).collect(),
         None => words,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::FieldSettings;
-
-    fn described(fields: &[FieldInfo]) -> Described<'_> {
-        let id = "1A2B3C".parse().unwrap();
-        Described { id, name: "Tank 3", model: Some("Level"), fields, takes_downlinks: true }
-    }
-
-    fn field(key: &str, kind: FieldKind) -> FieldInfo {
-        let settings = FieldSettings {
-            unit: Some("m".to_owned()),
-            device_class: Some("distance".to_owned()),
-            precision: Some(2),
-            ..FieldSettings::default()
-        };
-        FieldInfo { key: key.to_owned(), kind, settings }
-    }
-
-    #[test]
-    fn a_device_is_described_with_all_of_its_entities() {
-        let topics = Topics::new("sigfox2mqtt", "homeassistant");
-        let gateway = Gateway { id: "gw1", topics: &topics };
-        let fields = [field("level", FieldKind::Number), field("alarm on/off", FieldKind::Bool)];
-        insta::assert_json_snapshot!(gateway.device(&described(&fields)));
-    }
-
-    #[test]
-    fn the_gateway_is_a_device_of_its_own() {
-        let topics = Topics::new("sigfox2mqtt", "homeassistant");
-        let gateway = Gateway { id: "gw1", topics: &topics };
-        insta::assert_json_snapshot!(gateway.itself(&["factory".parse().unwrap()]));
-    }
-
-    #[test]
-    fn unique_ids_do_not_depend_on_names_and_are_unique() {
-        let topics = Topics::new("b", "ha");
-        let gateway = Gateway { id: "gw1", topics: &topics };
-        let fields: Vec<_> = ["a b", "a.b", "a_b", "a", "A", "é", "rssi", "location"]
-            .map(|key| field(key, FieldKind::Number))
-            .into();
-        let unique = |device: &Described<'_>| -> Vec<String> {
-            let entities = gateway.entities(device);
-            entities.iter().map(|entity| entity.settings["unique_id"].as_str().unwrap().to_owned()).collect()
-        };
-        let ids = unique(&described(&fields));
-        assert_eq!(ids, unique(&Described { name: "Another", model: None, ..described(&fields) }));
-        assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), ids.len(), "{ids:?}");
     }
 }
