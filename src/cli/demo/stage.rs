@@ -76,7 +76,7 @@ impl Stage {
         let (host, port, base) = (broker.taken.ip(), broker.taken.port(), &self.config.mqtt.base);
         let (id, name) = &self.asking;
         let mut moved = String::new();
-        for (what, address) in [("broker", broker), ("web page", web)] {
+        for (what, address) in [("broker", broker), ("listener", web)] {
             if address.taken.port() != address.usual {
                 moved.push_str(&format!(
                     "Port {} is taken, so the {what} is on port {}.\n",
@@ -90,7 +90,7 @@ impl Stage {
              Watch the messages:\n  mosquitto_sub -h {host} -p {port} -t '{base}/#' -v\n\
              Send a downlink to {name}, which asks for one with every uplink:\n  \
              mosquitto_pub -h {host} -p {port} -t {base}/device/{id}/downlink/push -m '{{\"data\":\"0123456789abcdef\"}}'\n\
-             Look at the web page:\n  http://{web}/\n\
+             Ask the gateway how it does:\n  curl http://{web}/readyz\n\
              Look behind the stage of the clouds:\n  http://{cloud}/sim/state\n\nCtrl-C ends it.\n\n",
             web = web.taken,
             cloud = self.simulator.local_addr(),
