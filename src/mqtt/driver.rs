@@ -21,7 +21,7 @@ use super::session::{Connected, Handle, Incoming, Session, Step};
 const PUBACK_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How often that is looked at.
-const LOOK: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_secs(2);
 
 /// How long the publisher has for its last word once the daemon is told to stop.
 const LAST_WORD: Duration = Duration::from_secs(4);

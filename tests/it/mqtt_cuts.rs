@@ -93,6 +93,8 @@ async fn a_broker_that_never_acknowledges_is_left_and_asked_again() {
     site.store.record_uplink(&uplink("1A2B3C", T0, "012c80")).await.unwrap();
     subscriber.until("/event/up", 1).await;
     assert_eq!(site.store.outbox_depth().unwrap().0, 2, "the broker has it, and nobody knows");
+    // The broker sees the connection end, and says so for us.
+    online.until("bridge/state", 2).await;
     proxy.deaf(false);
     subscriber.until("/event/up", 2).await;
     site.drained().await;
