@@ -115,10 +115,14 @@ pub async fn run(config: Config, oversight: Oversight, stop: impl Future<Output 
     let stop_store = supervisor.stage();
     let StoreSettings { keep, max_size, .. } = config.store;
     let syncer = syncer.with_upkeep(Upkeep { keep, max_size, clock: clock::now });
-    let upkeep = Upkeep { keep: config.store.keep, max_size: config.store.max_size, clock: clock::now };
-    supervisor.spawn("store", syncer.with_upkeep(upkeep).run(stop_store.clone()));
-    supervisor.spawn("watchdog", systemd::watchdog(stop_store, || Ok(())));
+    supervisor.spawn("store", syncer.run(stop_store.clone()));
+    supervisor.spawn("watchdog", systemd::watchdog(stop_store));
 
+    if !config.mirrors.is_empty() || config.sparkplug.is_some() {
+        tracing::warn!(
+            "`mirrors` and `sparkplug` are understood, but this version does nothing with them yet"
+        );
+    }
     tracing::info!(gateway = config.gateway.id, sources = config.sources.len(), "gateway runs");
     systemd::ready();
     let stop = async {
