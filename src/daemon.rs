@@ -84,14 +84,14 @@ pub async fn run(config: Config, oversight: Oversight, stop: impl Future<Output 
         board: board.clone(),
         nudges,
         topics: topics.clone(),
-        replies,
+        replies: replies.clone(),
         errands,
     };
     let view = View::new(Arc::clone(&config), store.clone(), Arc::clone(&registry), Some(board.clone()));
     let control = control::Server::new(&config.gateway.data_dir, view).with_desk(Desk::new(rooms.clone()));
     supervisor.spawn("control", control.run(stop_feeding.clone()));
     supervisor.spawn("commands", Commands::new(rooms).run(inbox, stop_feeding.clone()));
-    supervisor.spawn("oversight", oversight.run(errands_to_do, stop_feeding.clone()));
+    supervisor.spawn("oversight", oversight.run(errands_to_do, replies, stop_feeding.clone()));
     supervisor.spawn("downlinks", queues.run(stop_feeding));
 
     // Then what publishes, then the connection that it publishes on, then the broker at its other end.

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::command::{Errand, Task};
 use crate::config::{Loaded, Problems};
+use crate::publish::Replies;
 use crate::{logging, systemd};
 
 /// Does errands until told to stop.
@@ -28,23 +29,24 @@ impl Oversight {
     pub async fn run(
         self,
         mut errands: mpsc::Receiver<Errand>,
+        replies: Replies,
         stop: CancellationToken,
     ) -> anyhow::Result<()> {
         let mut hang_up = signal(SignalKind::hangup())?;
-        let mut running = self.fingerprint();
+        let running = self.fingerprint();
         loop {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 _ = hang_up.recv() => {
                     systemd::reloading();
                     // Logged; nobody waits for the answer.
-                    drop(self.reload(&mut running));
+                    drop(self.reload(running.as_ref(), &replies).await);
                     systemd::ready();
                 }
                 Some(Errand { what, outcome }) = errands.recv() => {
                     let done = match what {
                         Task::LogLevel(filter) => self.log_by(&filter),
-                        Task::Reload => self.reload(&mut running),
+                        Task::Reload => self.reload(running.as_ref(), &replies).await,
                     };
                     // Whoever asked may have gone; what was done stays done.
                     drop(outcome.send(done));
@@ -61,14 +63,15 @@ impl Oversight {
     }
 
     /// Reads the configuration again; a wrong one changes nothing.
-    fn reload(&self, running: &mut Option<String>) -> Result<Value, String> {
+    async fn reload(&self, running: Option<&String>, replies: &Replies) -> Result<Value, String> {
         let reread = self.reread.as_ref().ok_or("there is no configuration file to read again")?;
         let loaded = reread().and_then(Loaded::refuse_exposed).map_err(|problems| {
             tracing::error!(%problems, "configuration not taken over");
             problems.to_string()
         })?;
-        let restart_required = running.as_ref() != Some(&fingerprint(&loaded));
+        let restart_required = running != Some(&fingerprint(&loaded));
         tracing::info!(restart_required, "configuration read again");
+        replies.restart_required(restart_required).await;
         Ok(json!({ "restart_required": restart_required }))
     }
 

@@ -25,6 +25,7 @@ impl Renderer {
         let features = [
             ("embedded-broker", cfg!(feature = "embedded-broker")),
             ("javascript", cfg!(feature = "javascript")),
+            ("parquet", cfg!(feature = "parquet")),
         ];
         print(&BridgeInfo {
             v: VERSION,
@@ -33,7 +34,7 @@ impl Renderer {
             gateway: &config.gateway.id,
             features: features.iter().filter(|(_, built)| *built).map(|(name, _)| *name).collect(),
             sources: sources.collect(),
-            restart_required: false,
+            restart_required: self.restart_required,
             settings: self.settings(),
         })
     }

@@ -59,6 +59,8 @@ pub(super) struct Renderer {
     pub(super) topics: Topics,
     pub(super) outages: Outages,
     pub(super) counts: Counts,
+    /// Whether the configuration on the disk is no longer the one in effect.
+    pub(super) restart_required: bool,
     /// When this process began.
     pub(super) begun: std::time::Instant,
 }
@@ -73,7 +75,8 @@ impl Renderer {
         topics: Topics,
     ) -> Self {
         let (outages, counts) = (Outages::default(), Counts::default());
-        Self { config, store, registry, status, topics, outages, counts, begun: std::time::Instant::now() }
+        let begun = std::time::Instant::now();
+        Self { config, store, registry, status, topics, outages, counts, restart_required: false, begun }
     }
 
     /// The message of a retained document, as it is now.

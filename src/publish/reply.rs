@@ -25,6 +25,7 @@ pub(super) enum Order {
     Reply(Reply),
     Birth,
     Clear(Vec<String>),
+    RestartRequired(bool),
 }
 
 /// The way to the publisher. Clones share it.
@@ -61,6 +62,11 @@ impl Replies {
     /// Takes retained documents from these topics, until something is said there anew.
     pub async fn clear(&self, topics: Vec<String>) {
         self.order(Order::Clear(topics)).await;
+    }
+
+    /// Whether the configuration that was read again wants a restart (`bridge/info`).
+    pub async fn restart_required(&self, required: bool) {
+        self.order(Order::RestartRequired(required)).await;
     }
 
     async fn order(&self, order: Order) {

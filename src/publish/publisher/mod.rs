@@ -177,6 +177,10 @@ impl Publisher {
         match order {
             Order::Reply(reply) => self.replies.push_back(reply),
             Order::Clear(topics) => self.retained.clear(&self.renderer, topics),
+            Order::RestartRequired(required) => {
+                self.renderer.restart_required = required;
+                self.retained.mark([Name::BridgeInfo]);
+            }
             Order::Birth => {
                 let pause = Duration::from_millis(fastrand::u64(BIRTH_PAUSE_MS));
                 // A second birth before the first is answered is answered with it.
