@@ -222,5 +222,11 @@ pub(super) fn ack(client: &AsyncClient, packet: u16) -> bool {
 }
 
 pub(super) fn subscribe(client: &AsyncClient, filters: &[String]) -> bool {
-    client.try_subscribe_many(filters.iter().map(|path| Filter::new(path, QoS::AtLeastOnce))).is_ok()
+    let filters = filters.iter().map(|path| {
+        let mut filter = Filter::new(path, QoS::AtLeastOnce);
+        // "Retain as published": a retained command is known as one while it is new, too (MQTT 5, 3.8.3.1).
+        filter.preserve_retain = true;
+        filter
+    });
+    client.try_subscribe_many(filters).is_ok()
 }

@@ -254,3 +254,27 @@ async fn a_configuration_that_changed_is_told_after_it_was_read_again() {
     daemon.logged("configuration not taken over").await;
     assert_eq!(daemon.terminate().await.code(), Some(0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retained_command_is_refused_whenever_it_comes() {
+    let site = Site::new(world(1)).await;
+    let watch = site.watch().await;
+    let daemon = site.gateway.start();
+    watch.until("/event/up", 1).await;
+    watch.retain("sigfox2mqtt/device/1A2B3C/downlink/push", r#"{"id":"kept","data":"0123456789abcdef"}"#);
+    let rejected = |message: &Received| {
+        let event = message.json();
+        event["event"] == json!("command_rejected") && event["reason"].to_string().contains("retained")
+    };
+    eventually("the refusal", || watch.on("/bridge/event").iter().any(rejected)).await;
+    assert_eq!(daemon.terminate().await.code(), Some(0));
+
+    // It is still there at the next start.
+    let daemon = site.gateway.start();
+    eventually("one more refusal", || {
+        watch.on("/bridge/event").iter().filter(|message| rejected(message)).count() >= 2
+    })
+    .await;
+    assert!(watch.on("/event/downlink").is_empty());
+    assert_eq!(daemon.terminate().await.code(), Some(0));
+}

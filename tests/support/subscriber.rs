@@ -96,6 +96,13 @@ impl Subscriber {
     }
 }
 
+impl Subscriber {
+    /// Publishes a message that the broker keeps.
+    pub(crate) fn retain(&self, topic: &str, payload: impl Into<Vec<u8>>) {
+        self.client.publish(topic, QoS::AtLeastOnce, true, payload.into()).unwrap();
+    }
+}
+
 impl Drop for Subscriber {
     fn drop(&mut self) {
         // A broker that is gone already has ended the thread as well.
