@@ -233,7 +233,6 @@ impl Room {
         let mut tries = 1;
         loop {
             let page = pages.next_page().await;
-            self.board.update(self.name(), |status| status.requests = self.requests());
             match page {
                 Err(error) if error.is_passing() && !first && tries < PAGE_TRIES => {
                     let wait = backoff.after(&error);
@@ -268,10 +267,10 @@ impl Room {
         }
         let source = self.name();
         match state {
-            SourceState::Ok | SourceState::Starting => tracing::info!(%source, ?state, "source state"),
-            SourceState::AuthFailed => tracing::error!(%source, ?state, error, "source state"),
+            SourceState::Ok | SourceState::Starting => tracing::info!(%source, %state, "source state"),
+            SourceState::AuthFailed => tracing::error!(%source, %state, error, "source state"),
             SourceState::Degraded | SourceState::RateLimited | SourceState::Down => {
-                tracing::warn!(%source, ?state, error, "source state");
+                tracing::warn!(%source, %state, error, "source state");
             }
         }
         self.tell(

@@ -1,6 +1,7 @@
 //! What is true of every source at this moment, for `bridge/sources/<source>` and whoever else asks.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
@@ -26,6 +27,20 @@ pub enum SourceState {
     Down,
 }
 
+impl fmt::Display for SourceState {
+    /// The word that the published documents have as well.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Starting => "starting",
+            Self::Ok => "ok",
+            Self::Degraded => "degraded",
+            Self::RateLimited => "rate_limited",
+            Self::AuthFailed => "auth_failed",
+            Self::Down => "down",
+        })
+    }
+}
+
 /// What is true of a source at this moment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SourceStatus {
@@ -37,7 +52,7 @@ pub struct SourceStatus {
     pub lag_s: Option<f64>,
     /// When it is asked next.
     pub next_poll: Option<Timestamp>,
-    /// Requests since the start.
+    /// Requests since the start, as of the last end of a job: a long sweep does not change it page by page.
     pub requests: u64,
     /// The last error in a person's words; none while all is well.
     pub error: Option<String>,
@@ -94,5 +109,24 @@ impl StatusBoard {
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.version.subscribe()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_line_says_the_word_that_is_published() {
+        for state in [
+            SourceState::Starting,
+            SourceState::Ok,
+            SourceState::Degraded,
+            SourceState::RateLimited,
+            SourceState::AuthFailed,
+            SourceState::Down,
+        ] {
+            assert_eq!(serde_json::json!(state), state.to_string());
+        }
     }
 }

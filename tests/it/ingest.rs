@@ -67,6 +67,18 @@ async fn three_pages_arrive_once_each_oldest_first_and_then_what_is_new() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_of_many_pages_does_not_change_the_status_page_by_page() {
+    let once = Schedule::Every(Duration::from_secs(86_400));
+    let rig = start_with(world(2500), |config| config.poll = once).await;
+    let versions = rig.board.watch();
+    rig.has(2500).await;
+    rig.is(SourceState::Ok).await;
+    eventually("the time of the next poll", || rig.status().next_poll.is_some()).await;
+    let (changes, requests) = (*versions.borrow(), rig.status().requests);
+    assert!(changes <= 10 && requests > 25, "{changes} changes for {requests} requests");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_poll_with_nothing_new_is_one_request_a_device_type() {
     let rig = start(world(3)).await;
     rig.has(3).await;
