@@ -184,6 +184,12 @@ impl Running {
         self.shared.add_fault(fault);
     }
 
+    /// How many lines of the script still strike.
+    #[must_use]
+    pub fn faults_left(&self) -> usize {
+        self.shared.faults_left()
+    }
+
     /// Ends all faults.
     pub fn heal(&self) {
         self.shared.set_faults(Vec::new());

@@ -117,6 +117,11 @@ impl Shared {
         lock(&self.faults).push(fault);
     }
 
+    /// How many lines of the script still strike.
+    pub(super) fn faults_left(&self) -> usize {
+        lock(&self.faults).len()
+    }
+
     /// What goes wrong with this request, by the first line of the script that still strikes.
     pub(super) fn strike(&self, path_and_query: &str) -> Option<FaultKind> {
         let mut faults = lock(&self.faults);

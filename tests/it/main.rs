@@ -33,5 +33,6 @@ mod mqtt_rights;
 mod mqtt_transport;
 mod publisher_rig;
 mod reading;
+mod sources;
 mod store;
 mod store_kill;

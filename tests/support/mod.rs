@@ -10,8 +10,13 @@ use std::time::{Duration, Instant};
 /// Waits until a condition holds, looking every few milliseconds; fails with what was waited for.
 ///
 /// Generous, because the machine is shared: a test that passes never waits for the limit.
-pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let limit = Instant::now() + Duration::from_secs(30);
+pub(crate) async fn eventually(what: &str, holds: impl FnMut() -> bool) {
+    within(Duration::from_secs(30), what, holds).await;
+}
+
+/// The same with a limit of its own.
+pub(crate) async fn within(limit: Duration, what: &str, mut holds: impl FnMut() -> bool) {
+    let limit = Instant::now() + limit;
     while !holds() {
         assert!(Instant::now() < limit, "waited in vain for: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;

@@ -79,6 +79,11 @@ impl Subscriber {
         self.received.lock().unwrap().clone()
     }
 
+    /// How many messages came so far.
+    pub(crate) fn count(&self) -> usize {
+        self.received.lock().unwrap().len()
+    }
+
     /// What came so far on topics that end so.
     pub(crate) fn on(&self, suffix: &str) -> Vec<Received> {
         self.all().into_iter().filter(|message| message.topic.ends_with(suffix)).collect()

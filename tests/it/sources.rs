@@ -1,0 +1,298 @@
+//! A source of each kind in one gateway: nothing is lost and nothing comes twice, whatever the clouds do.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use sigfox2mqtt::clock;
+use sigfox2mqtt::model::{DeviceId, Timestamp};
+use sigfox2mqtt::simulate::{Device, DeviceType, Options, Running, Simulator, Uplink, World};
+
+use crate::support::daemon::{Daemon, Gateway};
+use crate::support::mosquitto::Mosquitto;
+use crate::support::subscriber::Subscriber;
+use crate::support::within;
+
+/// Device types: of the v2 source, of the v1 source, of nobody but Soracom, and one that both Sigfox sources poll.
+const TYPES: [&str; 4] = [
+    "5f000000000000000000000a",
+    "5f000000000000000000000b",
+    "5f000000000000000000000c",
+    "5f000000000000000000000d",
+];
+const SOURCES: [&str; 3] = ["v2", "v1", "soracom"];
+/// The device that all three sources have.
+const SHARED: &str = "5A";
+/// Each device with its type and its history. Each source has 1,230 messages: over pages of 100 messages (Sigfox),
+/// and over two pages of up to 1,000 entries of one device (Soracom).
+const DEVICES: [(&str, usize, u32); 7] = [
+    ("A1", 0, 1100),
+    ("A2", 0, 100),
+    ("B1", 1, 1100),
+    ("B2", 1, 100),
+    ("C1", 2, 1100),
+    ("C2", 2, 100),
+    (SHARED, 3, 30),
+];
+const HISTORY: usize = 3630;
+/// What strikes; `huge` is larger than any answer that is read to its end.
+const FAULTS: [&str; 11] =
+    ["429", "401", "500", "badrow", "429=1", "timeout=1", "drop", "loop", "truncate", "html", "huge=20"];
+
+/// Waits for long: several faults in a row make a source patient.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// A gateway between a cloud and a broker, and what the devices sent so far.
+struct Site {
+    cloud: Running,
+    _broker: Mosquitto,
+    daemon: Daemon,
+    uplinks: Subscriber,
+    bridge: Subscriber,
+    sent: BTreeMap<DeviceId, u32>,
+    faults: usize,
+    _gateway: Gateway,
+}
+
+impl Site {
+    async fn start() -> Self {
+        let (world, sent) = world();
+        let options = Options { rate_limits: false, ..Options::default() };
+        let cloud = Simulator::start(world, options).await.unwrap();
+        let broker = Mosquitto::start().await;
+        let gateway = Gateway::new(&configuration(&cloud, &broker));
+        let uplinks = Subscriber::start(broker.port(), "sigfox2mqtt/device/+/event/up").await;
+        let bridge = Subscriber::start(broker.port(), "sigfox2mqtt/bridge/#").await;
+        let daemon = gateway.start();
+        Self { cloud, _broker: broker, daemon, uplinks, bridge, sent, faults: 0, _gateway: gateway }
+    }
+
+    fn total(&self) -> usize {
+        self.sent.values().map(|count| usize::try_from(*count).unwrap()).sum()
+    }
+
+    /// Every device sends one more message, which only polls find.
+    fn send(&mut self) {
+        for (device, count) in &mut self.sent {
+            self.cloud.record(uplink(*device, *count, clock::now()));
+            *count += 1;
+        }
+    }
+
+    fn strike(&mut self, kind: &str, path: &str, count: u32) {
+        self.cloud.fault(format!("{kind}:{path}:{count}").parse().unwrap());
+        self.faults += usize::try_from(count).unwrap();
+    }
+
+    fn is(&self, source: &str, state: &str) -> bool {
+        let told = self.bridge.on(&format!("bridge/sources/{source}"));
+        told.last().is_some_and(|status| status.json()["state"] == json!(state))
+    }
+
+    /// Waits until a source is locked out; then the person who mended its credentials asks for a poll.
+    async fn unlock(&self, source: &str) {
+        within(LIMIT, &format!("{source} to be locked out"), || self.is(source, "auth_failed")).await;
+        self.bridge.publish("sigfox2mqtt/bridge/request/sync", format!(r#"{{"source":"{source}"}}"#));
+    }
+
+    /// Waits until every fault has struck, every uplink is there and every source is well again.
+    async fn settle(&self) {
+        let total = self.total();
+        within(LIMIT, &format!("{total} uplinks; log:\n{}", self.daemon.log()), || {
+            self.uplinks.count() >= total && self.cloud.faults_left() == 0
+        })
+        .await;
+        for source in SOURCES {
+            within(LIMIT, &format!("{source} to be well"), || self.is(source, "ok")).await;
+        }
+    }
+
+    /// The numbers of each device's uplinks, in the order of arrival.
+    fn arrived(&self) -> BTreeMap<DeviceId, Vec<u32>> {
+        let mut devices: BTreeMap<DeviceId, Vec<u32>> = BTreeMap::new();
+        for document in self.uplinks.all().iter().map(|message| message.json()) {
+            let number = u32::from_str_radix(document["data"].as_str().unwrap(), 16).unwrap();
+            devices.entry(id(document["device"].as_str().unwrap())).or_default().push(number);
+        }
+        devices
+    }
+
+    /// Ends the gateway in order, and says how many uplinks never came and how many came again.
+    async fn lost_and_repeated(self) -> (usize, usize) {
+        let (mut lost, mut repeated) = (0, 0);
+        let arrived = self.arrived();
+        for (device, count) in &self.sent {
+            let numbers = arrived.get(device).cloned().unwrap_or_default();
+            let distinct: BTreeSet<u32> = numbers.iter().copied().collect();
+            lost += (0..*count).filter(|number| !distinct.contains(number)).count();
+            repeated += numbers.len() - distinct.len();
+        }
+        assert_eq!(self.daemon.terminate().await.code(), Some(0));
+        (lost, repeated)
+    }
+}
+
+fn world() -> (World, BTreeMap<DeviceId, u32>) {
+    let mut world = World::new(7);
+    for kind in TYPES {
+        world.add_type(DeviceType::new(kind, format!("type {kind}")));
+    }
+    let mut sent = BTreeMap::new();
+    for (device, kind, count) in DEVICES {
+        let listed = Device::new(id(device), TYPES[kind]);
+        world.add_device(match kind {
+            2 => listed.soracom_only(),
+            3 => listed.soracom(),
+            _ => listed,
+        });
+        // Devices send at the same instants, so that a page's border lies between siblings.
+        for number in 0..count {
+            let age = Duration::from_secs(60 * u64::from(count - number));
+            world.record(uplink(id(device), number, clock::now().minus(age)));
+        }
+        sent.insert(id(device), count);
+    }
+    (world, sent)
+}
+
+/// A device's message: its payload counts, and so does its sequence number in its 12 bits.
+fn uplink(device: DeviceId, number: u32, time: Timestamp) -> Uplink {
+    let seq = u16::try_from(number % 4096).unwrap();
+    Uplink::new(device, time, seq, format!("{number:08x}").parse().unwrap())
+}
+
+fn id(text: &str) -> DeviceId {
+    text.parse().unwrap()
+}
+
+fn configuration(cloud: &Running, broker: &Mosquitto) -> String {
+    let [own_v2, own_v1, _, both] = TYPES;
+    let sigfox = |name: &str, api: &str, url: String, own: &str| {
+        format!(
+            r#"
+            [sources.{name}]
+            kind = "sigfox"
+            api = "{api}"
+            url = "{url}"
+            login = "5f0000000000000000000a91"
+            password = "simulated"
+            device_types = ["{own}", "{both}"]
+            poll = "1s"
+            rate = "1000/10s"
+            "#
+        )
+    };
+    format!(
+        r#"
+        version = 1
+        [gateway]
+        id = "site"
+        data_dir = "{{data}}"
+        [mqtt]
+        url = "{broker}"
+        [http]
+        listen = "127.0.0.1:0"
+        {v2}
+        {v1}
+        [sources.soracom]
+        kind = "soracom"
+        url = "{soracom}"
+        auth_key_id = "keyId-simulated"
+        auth_key = "secret-simulated"
+        poll = "1s"
+        rate = "1000/10s"
+        "#,
+        broker = broker.url(),
+        v2 = sigfox("v2", "v2", cloud.sigfox_v2_url(), own_v2),
+        v1 = sigfox("v1", "v1", cloud.sigfox_v1_url(), own_v1),
+        soracom = cloud.soracom_url(),
+    )
+}
+
+/// A path that a source asks for at its next poll: Sigfox by device type, Soracom for its devices or their data.
+fn path(source: usize, other: bool) -> String {
+    match (source, other) {
+        (0, false) => format!("/v2/device-types/{}/messages", TYPES[0]),
+        (0, true) => format!("/v2/device-types/{}/messages", TYPES[3]),
+        (1, false) => format!("/api/devicetypes/{}/messages", TYPES[1]),
+        (1, true) => format!("/api/devicetypes/{}/messages", TYPES[3]),
+        (_, false) => "/data".to_owned(),
+        (_, true) => "/v1/sigfox_devices".to_owned(),
+    }
+}
+
+/// How long the devices send among faults at random: nothing for each fault once; by `tests/long/sources`, minutes.
+fn long_run() -> Option<(u64, Duration)> {
+    let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
+    Some((number("SOURCES_SEED")?, Duration::from_secs(60 * number("SOURCES_MINUTES")?)))
+}
+
+/// The faults of a round, one for each source: its kind, whether at its other path, and how often.
+fn each_once(round: usize) -> [(&'static str, bool, u32); 3] {
+    // Different ones at once: what ails one source is not to hinder another.
+    [0, 4, 8].map(|ahead| (FAULTS[(round + ahead) % FAULTS.len()], round % 2 == 1, 1))
+}
+
+fn at_random(rng: &mut fastrand::Rng) -> [(&'static str, bool, u32); 3] {
+    [(); 3].map(|()| {
+        let kind = FAULTS[rng.usize(..FAULTS.len())];
+        // A source that is locked out asks once a minute at most.
+        let count = if kind == "401" { 1 } else { rng.u32(1..=3) };
+        (kind, rng.bool(), count)
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_kind_of_source_syncs_its_history_over_pages_once_and_in_order() {
+    let site = Site::start().await;
+    site.settle().await;
+    for (device, numbers) in site.arrived() {
+        assert_eq!(numbers, (0..site.sent[&device]).collect::<Vec<_>>(), "{device}");
+    }
+    for (part, pages) in [(TYPES[0], 12), (TYPES[1], 12), ("C1/data", 2)] {
+        assert!(site.cloud.requests_with(part) >= pages, "{part}: {:?}", site.cloud.requests());
+    }
+    // Two more polls of everything bring nothing again.
+    let polls = SOURCES.map(|source| site.bridge.on(&format!("bridge/sources/{source}")).len());
+    for (source, before) in SOURCES.iter().zip(polls) {
+        within(LIMIT, "more polls", || {
+            site.bridge.on(&format!("bridge/sources/{source}")).len() >= before + 4
+        })
+        .await;
+    }
+    assert_eq!((site.uplinks.count(), site.total()), (HISTORY, HISTORY));
+    assert_eq!(site.lost_and_repeated().await, (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_of_every_kind_at_every_source_lose_nothing_and_repeat_nothing() {
+    let mut site = Site::start().await;
+    site.settle().await;
+    let long = long_run();
+    let mut rng = fastrand::Rng::with_seed(long.map_or(0, |(seed, _)| seed));
+    let start = Instant::now();
+    for round in 0.. {
+        let faults = match long {
+            Some((_, span)) if start.elapsed() >= span => break,
+            Some(_) => at_random(&mut rng),
+            None if round == FAULTS.len() => break,
+            None => each_once(round),
+        };
+        for (source, (kind, other, count)) in faults.into_iter().enumerate() {
+            // Soracom's first 401 only says that the token has ended.
+            let count = if kind == "401" && source == 2 { 2 } else { count };
+            site.strike(kind, &path(source, other), count);
+        }
+        site.send();
+        for (source, (kind, ..)) in SOURCES.iter().zip(faults) {
+            if kind == "401" {
+                site.unlock(source).await;
+            }
+        }
+        site.settle().await;
+    }
+    let (uplinks, faults, span) = (site.total(), site.faults, start.elapsed().as_secs());
+    let (lost, repeated) = site.lost_and_repeated().await;
+    println!("{uplinks} uplinks, {faults} faults in {span} s, lost: {lost}, twice: {repeated}");
+    assert_eq!((lost, repeated), (0, 0));
+}
