@@ -99,9 +99,7 @@ impl Subscriber {
     pub(crate) fn publish(&self, topic: &str, payload: impl Into<Vec<u8>>) {
         self.client.publish(topic, QoS::AtLeastOnce, false, payload.into()).unwrap();
     }
-}
 
-impl Subscriber {
     /// Publishes a message that the broker keeps.
     pub(crate) fn retain(&self, topic: &str, payload: impl Into<Vec<u8>>) {
         self.client.publish(topic, QoS::AtLeastOnce, true, payload.into()).unwrap();
