@@ -35,7 +35,8 @@ const DEVICES: [(&str, usize, u32); 7] = [
     (SHARED, 3, 30),
 ];
 const HISTORY: usize = 3630;
-/// What strikes; `huge` is larger than any answer that is read to its end.
+/// What strikes. `huge` is larger than any answer that is read to its end; `timeout` ends with a cut after a second,
+/// before our own patience does; `loop` finds no link to bend in Soracom's lists of a single page.
 const FAULTS: [&str; 11] =
     ["429", "401", "500", "badrow", "429=1", "timeout=1", "drop", "loop", "truncate", "html", "huge=20"];
 
