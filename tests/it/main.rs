@@ -17,6 +17,7 @@ mod decode;
 mod demo;
 mod doctor;
 mod downlink_command;
+mod downlink_day;
 mod downlink_dispatch;
 mod house;
 mod ingest;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::elapse::time_out;
+use super::hand::is_unconfirmed;
 use super::sheet::Sheet;
 use super::{Rules, in_fixed_answer, used_today};
 use crate::downlink::machine::table::Cause;
@@ -182,7 +183,10 @@ pub(crate) fn observe(queue: &[Downlink], seen: &Seen, now: Timestamp) -> QueueC
     if seen.asked != Some(false) {
         let fetched = |item: &Downlink| item.state == DownlinkState::Submitted || in_fixed_answer(item);
         for place in sheet.places(|item| fetched(item) && is_before(item, seen)) {
-            sheet.enter(place, Cause::Emitted, Some(Evidence::Inferred), None);
+            // Whether the cloud ever had it stays unknown, and its document goes on saying so.
+            let doubt = sheet.items().get(place).filter(|item| is_unconfirmed(item));
+            let reason = doubt.and_then(|item| item.reason.clone());
+            sheet.enter(place, Cause::Emitted, Some(Evidence::Inferred), reason);
         }
     }
     let silent = |item: &Downlink| {

@@ -48,6 +48,23 @@ fn the_next_uplink_shows_that_a_slot_was_served_unless_it_did_not_ask() {
 }
 
 #[test]
+fn what_no_cloud_confirmed_stays_in_doubt_after_the_next_uplink() {
+    for confirmed in [false, true] {
+        let mut queue = Queue::default();
+        queue.push(&[Ok(order("a", 1))], at(0));
+        queue.apply(hand(&queue.items, Cause::Handed, &rules(), at(10)).0);
+        if confirmed {
+            let id = "a".parse().unwrap();
+            queue.apply(settle(&queue.items, &id, &Settled::Accepted, at(11)));
+        }
+        let seen = Seen { uplink: uplink(1, at(20)), asked: None, acknowledges: false };
+        queue.apply(observe(&queue.items, &seen, at(30)));
+        let doubt = queue.item("a").reason.as_deref().is_some_and(|reason| reason.starts_with("unconfirmed"));
+        assert_eq!((queue.item("a").state, doubt), (Sent, !confirmed));
+    }
+}
+
+#[test]
 fn what_stands_in_a_fixed_answer_can_be_taken_back_and_ends_in_its_time() {
     let mut queue = Queue::default();
     queue.push(&[Ok(order("a", 1)), Ok(order("b", 2))], at(0));

@@ -1,0 +1,300 @@
+//! A day of downlinks: devices that ask, commands over MQTT, retries of callbacks, and a daemon that is killed.
+//!
+//! What the simulated clouds have transmitted is held against what the gateway says about each item. `tests/long/downlinks`
+//! runs the same with more devices and kills.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use sigfox2mqtt::model::DeviceId;
+use sigfox2mqtt::simulate::{
+    Callback, CallbackKind, Device, DeviceType, Options, Pace, Running, Simulator, Telegram, World,
+};
+
+use crate::support::daemon::{Daemon, Gateway};
+use crate::support::eventually;
+use crate::support::mosquitto::{Mosquitto, free_port};
+use crate::support::subscriber::Subscriber;
+
+const TYPE: &str = "5f0000000000000000000001";
+/// A minute of the world lasts 0.6 s: a callback that failed is tried again after 0.6, 1.8 and 4.2 s.
+const SPEED: f64 = 100.0;
+/// A device asks again after the cloud's last retry, as real ones do that send every ten minutes.
+const ASKS_AFTER_MS: std::ops::Range<u64> = 4_600..6_000;
+/// Wall clock between two kills.
+const KILLED_AFTER_MS: std::ops::Range<u64> = 4_000..8_000;
+
+/// How long the day is, from the environment; the short one unless told otherwise.
+struct Size {
+    devices: usize,
+    kills: usize,
+    seed: u64,
+}
+
+impl Size {
+    fn from_environment() -> Self {
+        let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
+        let count = |name, default| number(name).map_or(default, |count| usize::try_from(count).unwrap());
+        Self {
+            devices: count("DOWNLINK_DAY_DEVICES", 6),
+            kills: count("DOWNLINK_DAY_KILLS", 3),
+            seed: number("DOWNLINK_DAY_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000)),
+        }
+    }
+}
+
+/// The clouds, the broker and the gateway, and what was commanded so far.
+struct Day {
+    cloud: Running,
+    watch: Subscriber,
+    random: fastrand::Rng,
+    devices: Vec<DeviceId>,
+    /// When each device asks next.
+    asks: BTreeMap<DeviceId, Instant>,
+    questions: usize,
+    commands: BTreeMap<&'static str, usize>,
+    /// Every name that a command gave an item, by device.
+    named: BTreeSet<(String, String)>,
+    made: u64,
+}
+
+/// Every third device is Soracom's, and each hears nothing that it did not ask for.
+fn world(devices: &[DeviceId], port: u16, seed: u64) -> World {
+    let callback = |id: &str, kind: CallbackKind| {
+        let url = format!("http://127.0.0.1:{port}/callback/factory/{}", kind.path());
+        Callback::post(id, kind, url, Some("callback-token"))
+    };
+    let kind = DeviceType::new(TYPE, "tank")
+        .callback(callback("c1", CallbackKind::Bidir))
+        .callback(callback("c2", CallbackKind::Acknowledge));
+    let pace = Pace::new(SPEED).unwrap();
+    // The quota is another test's: a day of this world has more opportunities than a contract.
+    let mut world = World::new(seed).pace(pace).daily_downlinks(10_000).with_type(kind);
+    for (number, id) in devices.iter().enumerate() {
+        let device = Device::new(*id, TYPE);
+        world.add_device(if number % 3 == 2 { device.soracom_only() } else { device });
+    }
+    world
+}
+
+fn configuration(broker: &Mosquitto, cloud: &Running, port: u16) -> String {
+    format!(
+        r#"
+        version = 1
+        [gateway]
+        id = "day"
+        data_dir = "{{data}}"
+        [mqtt]
+        url = "{broker}"
+        [http]
+        listen = "127.0.0.1:{port}"
+        [downlink]
+        daily_limit = 1000
+        [sources.factory]
+        kind = "sigfox"
+        url = "{sigfox}"
+        login = "5f0000000000000000000a91"
+        password = "simulated"
+        poll = "5s"
+        rate = "1000/1s"
+        callback_token = "callback-token"
+        [sources.japan]
+        kind = "soracom"
+        url = "{soracom}"
+        auth_key_id = "keyId-simulated"
+        auth_key = "secret-simulated"
+        poll = "1s"
+        rate = "1000/1s"
+        "#,
+        broker = broker.url(),
+        sigfox = cloud.sigfox_v2_url(),
+        soracom = cloud.soracom_url(),
+    )
+}
+
+impl Day {
+    fn millis(&mut self, range: std::ops::Range<u64>) -> Duration {
+        Duration::from_millis(self.random.u64(range))
+    }
+
+    /// An item of eight bytes that nobody else sends.
+    fn item(&mut self, device: DeviceId) -> Value {
+        self.made += 1;
+        let mut item = json!({"data": format!("{:016x}", self.made)});
+        if self.random.u8(..5) > 0 {
+            let name = format!("set-{}", self.made);
+            self.named.insert((device.to_string(), name.clone()));
+            item["id"] = json!(name);
+        }
+        match self.random.u8(..8) {
+            0 | 1 => item["coalesce"] = json!("level"),
+            2 => item["expires_after"] = json!("6s"),
+            _ => {}
+        }
+        item
+    }
+
+    /// One command to a device, as chance has it; now and then twice, as brokers do.
+    fn command(&mut self) {
+        let device = self.devices[self.random.usize(..self.devices.len())];
+        let (verb, body) = match self.random.u8(..20) {
+            0 | 1 => ("replace", json!([self.item(device)])),
+            2 | 3 => {
+                let own = self.named.iter().filter(|(id, _)| *id == device.to_string()).next_back();
+                ("cancel", own.map_or_else(|| json!({"all": true}), |(_, name)| json!({"id": name})))
+            }
+            4 => ("cancel", json!({"all": true})),
+            5 | 6 => ("push", json!([self.item(device), self.item(device)])),
+            _ => ("push", self.item(device)),
+        };
+        *self.commands.entry(verb).or_default() += 1;
+        let repeats = if body.get("id").is_some() && self.random.u8(..6) == 0 { 2 } else { 1 };
+        for _ in 0..repeats {
+            self.watch.publish(&format!("sigfox2mqtt/device/{device}/downlink/{verb}"), body.to_string());
+        }
+    }
+
+    /// Lets the devices ask whose time has come; a seventh of the answers goes wrong on the air.
+    fn ask(&mut self) {
+        let now = Instant::now();
+        let due: Vec<DeviceId> =
+            self.asks.iter().filter(|(_, at)| **at <= now).map(|(device, _)| *device).collect();
+        for device in due {
+            if self.random.u8(..7) == 0 {
+                let code = [3, 4, 7, 1, 2][self.random.usize(..5)];
+                self.cloud.world(|world| world.device_mut(device).unwrap().forced_info_codes = vec![code]);
+            }
+            self.cloud.send(device, Telegram { payload: None, ack: true }).unwrap();
+            self.questions += 1;
+            let next = now + self.millis(ASKS_AFTER_MS);
+            self.asks.insert(device, next);
+        }
+    }
+
+    /// Goes on for so long: devices ask, commands come.
+    async fn live(&mut self, span: Duration) {
+        let until = Instant::now() + span;
+        let every = Duration::from_millis(900 / u64::try_from(self.devices.len()).unwrap());
+        while Instant::now() < until {
+            self.ask();
+            self.command();
+            tokio::time::sleep(every.min(until.saturating_duration_since(Instant::now()))).await;
+        }
+    }
+
+    /// The newest document of each item, by device and name.
+    fn items(&self) -> BTreeMap<(String, String), Value> {
+        let mut items: BTreeMap<(String, String), Value> = BTreeMap::new();
+        for message in self.watch.all() {
+            if !message.topic.ends_with("/event/downlink") {
+                continue;
+            }
+            let document = message.json();
+            let key = (text(&document["device"]), text(&document["id"]));
+            let is_older = |known: &Value| known["updated"].as_str() > document["updated"].as_str();
+            if !items.get(&key).is_some_and(is_older) {
+                items.insert(key, document);
+            }
+        }
+        items
+    }
+
+    /// Lets the devices ask until no item is open and no callback is on its way.
+    async fn settle(&mut self) {
+        let limit = Instant::now() + Duration::from_secs(90);
+        let mut quiet = Instant::now();
+        // The last retry and the last sweep of the gateway lie within this.
+        while quiet.elapsed() < Duration::from_secs(6) {
+            let open: Vec<Value> = self.items().into_values().filter(is_open).collect();
+            assert!(Instant::now() < limit, "still open: {open:#?}");
+            if !open.is_empty() {
+                quiet = Instant::now();
+                self.ask();
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap().to_owned()
+}
+
+fn is_open(item: &Value) -> bool {
+    ["queued", "armed", "submitted"].iter().any(|state| item["state"] == json!(state))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_devices_received_is_what_items_say_after_a_day_of_commands_and_kills() {
+    let Size { devices, kills, seed } = Size::from_environment();
+    println!("seed {seed}: {devices} devices, {kills} kills");
+    let devices: Vec<DeviceId> =
+        (0..devices).map(|number| format!("{:X}", 0x1A_2B00 + number).parse().unwrap()).collect();
+    let (broker, port) = (Mosquitto::start().await, free_port());
+    let options = Options { rate_limits: false, ..Options::default() };
+    let cloud = Simulator::start(world(&devices, port, seed), options).await.unwrap();
+    let gateway = Gateway::new(&configuration(&broker, &cloud, port));
+    let watch = Subscriber::start(broker.port(), "sigfox2mqtt/device/#").await;
+    let mut daemon: Daemon = gateway.start();
+    eventually("every device", || watch.on("/info").len() >= devices.len()).await;
+
+    let mut random = fastrand::Rng::with_seed(seed);
+    let first = |random: &mut fastrand::Rng| Instant::now() + Duration::from_millis(random.u64(500..5_000));
+    let asks = devices.iter().map(|device| (*device, first(&mut random))).collect();
+    let (commands, named) = (BTreeMap::new(), BTreeSet::new());
+    let mut day = Day { cloud, watch, random, devices, asks, questions: 0, commands, named, made: 0 };
+    for _ in 0..kills {
+        let span = day.millis(KILLED_AFTER_MS);
+        day.live(span).await;
+        daemon.kill();
+        daemon = gateway.start();
+    }
+    day.live(Duration::from_secs(4)).await;
+    // What still waits is taken back; what is under way goes to its end.
+    for device in day.devices.clone() {
+        let topic = format!("sigfox2mqtt/device/{device}/downlink/cancel");
+        day.watch.publish(&topic, r#"{"all":true}"#);
+    }
+    day.settle().await;
+
+    let items = day.items();
+    let lost: Vec<_> = day.named.iter().filter(|key| !items.contains_key(key)).collect();
+    assert!(lost.is_empty(), "never heard of: {lost:?}");
+    let mut ends: BTreeMap<String, usize> = BTreeMap::new();
+    for item in items.values() {
+        *ends.entry(text(&item["state"])).or_default() += 1;
+    }
+    let mut transmitted = 0;
+    let mut doubtful = 0;
+    for device in &day.devices {
+        let mut received: Vec<String> =
+            day.cloud.received(*device).iter().map(|downlink| downlink.data.to_string()).collect();
+        transmitted += received.len();
+        received.sort();
+        let own = items.values().filter(|item| item["device"] == json!(device.to_string()));
+        let said = own.filter(|item| item["state"] == json!("sent") || item["state"] == json!("acked"));
+        // Only where the gateway was killed between its word to Soracom and Soracom's may it be wrong, and it says so.
+        let is_doubt = |item: &&Value| {
+            let reason = item["reason"].as_str().unwrap_or_default();
+            reason.starts_with("unconfirmed") && received.binary_search(&text(&item["data"])).is_err()
+        };
+        let (doubts, sure): (Vec<_>, Vec<_>) = said.partition(is_doubt);
+        doubtful += doubts.len();
+        let mut sent: Vec<String> = sure.iter().map(|item| text(&item["data"])).collect();
+        sent.sort();
+        assert_eq!(received, sent, "{device}, seed {seed}: {sure:#?}");
+        received.dedup();
+        assert_eq!(received.len(), sent.len(), "{device} received something twice, seed {seed}");
+    }
+    println!(
+        "seed {seed}: {kills} kills, {} questions, commands {:?}, {} items {ends:?}, {transmitted} received, 0 twice, \
+         {doubtful} unconfirmed and not received",
+        day.questions,
+        day.commands,
+        items.len(),
+    );
+    assert!(transmitted > 0);
+    assert!(doubtful <= kills, "{doubtful} in doubt after {kills} kills");
+    assert_eq!(daemon.terminate().await.code(), Some(0));
+}
