@@ -3,7 +3,7 @@
 //! What the simulated clouds have transmitted is held against what the gateway says about each item. `tests/long/downlinks`
 //! runs the same with more devices and kills.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -55,7 +55,7 @@ struct Day {
     questions: usize,
     commands: BTreeMap<&'static str, usize>,
     /// Every name that a command gave an item, by device.
-    named: BTreeSet<(String, String)>,
+    named: Vec<(String, String)>,
     made: u64,
 }
 
@@ -124,7 +124,7 @@ impl Day {
         let mut item = json!({"data": format!("{:016x}", self.made)});
         if self.random.u8(..5) > 0 {
             let name = format!("set-{}", self.made);
-            self.named.insert((device.to_string(), name.clone()));
+            self.named.push((device.to_string(), name.clone()));
             item["id"] = json!(name);
         }
         match self.random.u8(..8) {
@@ -141,7 +141,7 @@ impl Day {
         let (verb, body) = match self.random.u8(..20) {
             0 | 1 => ("replace", json!([self.item(device)])),
             2 | 3 => {
-                let own = self.named.iter().filter(|(id, _)| *id == device.to_string()).next_back();
+                let own = self.named.iter().rfind(|(id, _)| *id == device.to_string());
                 ("cancel", own.map_or_else(|| json!({"all": true}), |(_, name)| json!({"id": name})))
             }
             4 => ("cancel", json!({"all": true})),
@@ -242,7 +242,7 @@ async fn what_devices_received_is_what_items_say_after_a_day_of_commands_and_kil
     let mut random = fastrand::Rng::with_seed(seed);
     let first = |random: &mut fastrand::Rng| Instant::now() + Duration::from_millis(random.u64(500..5_000));
     let asks = devices.iter().map(|device| (*device, first(&mut random))).collect();
-    let (commands, named) = (BTreeMap::new(), BTreeSet::new());
+    let (commands, named) = (BTreeMap::new(), Vec::new());
     let mut day = Day { cloud, watch, random, devices, asks, questions: 0, commands, named, made: 0 };
     for _ in 0..kills {
         let span = day.millis(KILLED_AFTER_MS);
