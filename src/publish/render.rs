@@ -101,12 +101,7 @@ impl Renderer {
             Name::Gone(_) => Ok(Rendered::Clear),
             Name::Info(device) => self.info(*device),
             Name::State(device) => self.state(*device),
-            Name::Location(device) => {
-                Ok(match self.store.device_state(*device)?.and_then(|state| state.location) {
-                    Some(location) => Rendered::Keep(print(&LocationDocument::new(&location, None))),
-                    None => Rendered::Nothing,
-                })
-            }
+            Name::Location(device) => self.location(*device),
             Name::Downlink(device) => self.summary(*device, now),
             Name::Item(device, item) => {
                 let queue = self.store.queue(*device)?;
@@ -116,6 +111,22 @@ impl Renderer {
                 })
             }
         }
+    }
+
+    fn location(&self, device: DeviceId) -> Result<Rendered, StoreError> {
+        let Some(location) = self.store.device_state(device)?.and_then(|state| state.location) else {
+            return Ok(Rendered::Nothing);
+        };
+        // The state keeps the place alone; the message of that very moment is the one that it came with.
+        let query = UplinkQuery {
+            device: Some(device),
+            from: Some(location.time),
+            to: Some(location.time.plus(Duration::from_millis(1))),
+            limit: Some(1),
+            ..UplinkQuery::default()
+        };
+        let uplink = self.store.uplinks(&query)?.first().map(Uplink::id);
+        Ok(Rendered::Keep(print(&LocationDocument::new(&location, uplink.as_ref()))))
     }
 
     /// The device as it is called, typed and decoded.

@@ -278,3 +278,24 @@ async fn a_retained_command_is_refused_whenever_it_comes() {
     assert!(watch.on("/event/downlink").is_empty());
     assert_eq!(daemon.terminate().await.code(), Some(0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_location_names_the_message_that_it_came_with() {
+    let mut world = world(0);
+    let mut located = uplink(0, clock::now()).located(48.1, 2.5, 400, Duration::ZERO);
+    located.time = clock::now().minus(Duration::from_secs(60));
+    world.record(located);
+    let site = Site::new(world).await;
+    let watch = site.watch().await;
+    let daemon = site.gateway.start();
+    let up = watch.until("1A2B3C/event/up", 1).await[0].json();
+    watch.until("1A2B3C/event/location", 1).await;
+    // The cloud may list the location before the message; what is kept names the message from the next time on that
+    // it is published, which is after a crash at the latest.
+    let before = watch.until("1A2B3C/location", 1).await.len();
+    daemon.kill();
+    let daemon = site.gateway.start();
+    let retained = watch.until("1A2B3C/location", before + 1).await.pop().unwrap().json();
+    assert_eq!((&retained["uplink"], &retained["latitude"]), (&up["id"], &json!(48.1)));
+    assert_eq!(daemon.terminate().await.code(), Some(0));
+}
