@@ -10,13 +10,16 @@
 //!              http (bidir asks, ack reports)
 //! ```
 //!
-//! Beside the flow stand `config`, which all of it is told by, and `control`, which answers the command line (`cli`).
+//! Beside the flow stand `config`, which all of it is told by, `control`, which answers the command line (`cli`), and
+//! `simulate`, the clouds for trying things out. `daemon` wires the rooms, `supervisor` owns their tasks, `oversight`
+//! does what concerns all of them.
 //!
 //! What always holds:
 //!
 //! 1. `model`, `decode` and the states of `downlink` do no I/O, know no clock and cannot await.
-//! 2. Only `store` names sled, only `mqtt` names rumqttc, only `cloud` names reqwest. `store` imports only `model`
-//!    (and reads the clock).
+//! 2. Only `store` names sled, only `mqtt` names rumqttc, only `cloud` names reqwest, only `http` names axum; the
+//!    simulated clouds are a server of their own and name both of the latter. `store` imports only `model` (and reads
+//!    the clock).
 //! 3. Nothing is acknowledged before it is durable: a callback's 2xx, a command's answer, a downlink's state.
 //! 4. Nothing leaves the outbox without PUBACK.
 //! 5. A sweep of several pages is stored and published oldest first, when it is whole.

@@ -146,7 +146,7 @@ pub(in crate::config) static SECTIONS: &[Section] = &[
     Section {
         path: "http",
         always: false,
-        doc: "The listener for callbacks, the web page, health and metrics; absent: none.",
+        doc: "The listener for callbacks and health (web page and metrics are still to come); absent: none.",
         keys: HTTP,
     },
     Section {
@@ -277,7 +277,7 @@ static HTTP: &[Key] = &[
         "token",
         Secret,
         Derived("required unless `listen` is a loopback address"),
-        "Asked for by the web page and the API.",
+        "Will be asked for by the web page and the API, which are still to come.",
     ),
     key("tls_cert_file", File, Nothing, "Certificate chain in PEM, for https; with `tls_key_file`."),
     key("tls_key_file", File, Nothing, "The certificate's key in PEM."),
