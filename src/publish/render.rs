@@ -263,9 +263,6 @@ impl Renderer {
         let Some(device) = self.store.device(id)? else { return Ok(Rendered::Nothing) };
         let items = self.store.queue(id)?;
         let mode = self.downlink_via(&device);
-        if mode == DownlinkVia::None && items.is_empty() {
-            return Ok(Rendered::Clear);
-        }
         let next = Opportunity::of(&self.store, id, now)?;
         let summary = print(&DownlinkSummary {
             v: VERSION,

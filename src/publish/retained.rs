@@ -66,7 +66,7 @@ impl Retained {
 
     /// A device's description changed.
     pub(super) fn device_changed(&mut self, renderer: &Renderer, device: DeviceId) -> Result<(), StoreError> {
-        self.stale.extend([Name::Info(device), Name::Availability(device), Name::Devices]);
+        self.stale.extend([Name::Info(device), Name::Availability(device), Name::Downlink(device), Name::Devices]);
         self.stale.extend(renderer.discovery_names(device, renderer.config.mqtt.discovery.mode)?);
         Ok(())
     }
@@ -124,7 +124,7 @@ impl Retained {
             names.extend([Name::BridgeState, Name::BridgeInfo, Name::Health, Name::Devices]);
             names.extend(renderer.status.all().into_keys().map(Name::Source));
             for device in renderer.store.devices()? {
-                names.extend([Name::Info(device.id), Name::Downlink(device.id)]);
+                names.push(Name::Info(device.id));
                 names.extend(renderer.state_names(device.id)?);
                 let items = note::items(&renderer.store, device.id)?;
                 names.extend(items.into_iter().map(|item| Name::Item(device.id, item)));

@@ -59,7 +59,7 @@ impl View {
     pub fn topics_of(&self, device: DeviceId) -> Result<Vec<String>, StoreError> {
         let renderer = &self.renderer;
         let mut names = renderer.state_names(device)?;
-        names.extend([Name::Info(device), Name::Downlink(device), Name::Discovery(device)]);
+        names.extend([Name::Info(device), Name::Discovery(device)]);
         names.extend(renderer.discovery_names(device, DiscoveryMode::Component)?);
         names.extend(note::items(&renderer.store, device)?.into_iter().map(|item| Name::Item(device, item)));
         Ok(self.printed(&names))
