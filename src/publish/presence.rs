@@ -155,8 +155,7 @@ impl Renderer {
     /// The documents that say what the uplinks of a device have told.
     pub(super) fn state_names(&self, id: DeviceId) -> Result<Vec<Name>, StoreError> {
         // The summary of downlinks as well: each uplink moves the next opportunity.
-        let mut names =
-            vec![Name::State(id), Name::Location(id), Name::Availability(id), Name::Downlink(id)];
+        let mut names = vec![Name::State(id), Name::Location(id), Name::Availability(id), Name::Downlink(id)];
         if self.config.mqtt.attributes {
             let fields = self.store.device_state(id)?.map(|state| state.fields).unwrap_or_default();
             names.extend(fields.into_iter().map(|(field, _)| Name::Attribute(id, field)));

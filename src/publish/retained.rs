@@ -66,7 +66,12 @@ impl Retained {
 
     /// A device's description changed.
     pub(super) fn device_changed(&mut self, renderer: &Renderer, device: DeviceId) -> Result<(), StoreError> {
-        self.stale.extend([Name::Info(device), Name::Availability(device), Name::Downlink(device), Name::Devices]);
+        self.stale.extend([
+            Name::Info(device),
+            Name::Availability(device),
+            Name::Downlink(device),
+            Name::Devices,
+        ]);
         self.stale.extend(renderer.discovery_names(device, renderer.config.mqtt.discovery.mode)?);
         Ok(())
     }

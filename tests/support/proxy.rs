@@ -1,8 +1,8 @@
 //! A TCP proxy that a test can make cruel: it cuts connections, or swallows what goes through.
 
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -26,6 +26,24 @@ struct Rules {
     is_closed: AtomicBool,
 }
 
+/// When a connection is cut: its time runs from the broker's first word on, so that on a slow machine as well each
+/// connection comes about before it is lost.
+struct End {
+    after: Option<Duration>,
+    spoke: OnceLock<Instant>,
+}
+
+impl End {
+    fn draw(mean_ms: u64) -> Self {
+        let after = (mean_ms > 0).then(|| Duration::from_millis(mean_ms / 2 + fastrand::u64(0..=mean_ms)));
+        Self { after, spoke: OnceLock::new() }
+    }
+
+    fn has_come(&self) -> bool {
+        self.after.zip(self.spoke.get()).is_some_and(|(after, spoke)| spoke.elapsed() > after)
+    }
+}
+
 impl Proxy {
     pub(crate) fn start(target: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -44,16 +62,11 @@ impl Proxy {
                     else {
                         continue;
                     };
-                    let limit = match rules.cut_after_ms.load(Ordering::SeqCst) {
-                        0 => None,
-                        mean => {
-                            Some(Instant::now() + Duration::from_millis(mean / 2 + fastrand::u64(0..=mean)))
-                        }
-                    };
+                    let end = Arc::new(End::draw(rules.cut_after_ms.load(Ordering::SeqCst)));
                     for (from, to, to_client) in [(&client, &server, false), (&server, &client, true)] {
                         let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
-                        let rules = Arc::clone(&rules);
-                        pumps.push(std::thread::spawn(move || pump(from, to, limit, to_client, &rules)));
+                        let (rules, end) = (Arc::clone(&rules), Arc::clone(&end));
+                        pumps.push(std::thread::spawn(move || pump(from, to, &end, to_client, &rules)));
                     }
                 }
                 for pump in pumps {
@@ -96,11 +109,11 @@ impl Drop for Proxy {
     }
 }
 
-fn pump(mut from: TcpStream, mut to: TcpStream, limit: Option<Instant>, to_client: bool, rules: &Rules) {
+fn pump(mut from: TcpStream, mut to: TcpStream, end: &End, to_client: bool, rules: &Rules) {
     from.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
     let mut buffer = [0; 16 * 1024];
     loop {
-        if limit.is_some_and(|limit| Instant::now() > limit) {
+        if end.has_come() {
             if to_client {
                 rules.cuts.fetch_add(1, Ordering::SeqCst);
             }
@@ -112,6 +125,9 @@ fn pump(mut from: TcpStream, mut to: TcpStream, limit: Option<Instant>, to_clien
         match from.read(&mut buffer) {
             Ok(0) => break,
             Ok(count) => {
+                if to_client {
+                    end.spoke.get_or_init(Instant::now);
+                }
                 let swallowed = to_client && rules.is_deaf.load(Ordering::SeqCst);
                 if !swallowed && to.write_all(&buffer[..count]).is_err() {
                     break;
