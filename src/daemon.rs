@@ -72,10 +72,6 @@ pub async fn run(config: Config, oversight: Oversight, stop: impl Future<Output 
             supervisor.spawn(format!("downlinks {}", settings.name), dispatcher.run(stop_feeding.clone()));
         }
     }
-    if let Some(http) = &config.http {
-        let server = Server::bind(http, &config, store.clone(), queues.clone(), health).await?;
-        supervisor.spawn("http", server.run(stop_feeding.clone()));
-    }
     let rooms = Rooms {
         config: Arc::clone(&config),
         store: store.clone(),
@@ -87,6 +83,10 @@ pub async fn run(config: Config, oversight: Oversight, stop: impl Future<Output 
         replies: replies.clone(),
         errands,
     };
+    if let Some(http) = &config.http {
+        let server = Server::bind(http, rooms.clone(), health).await?;
+        supervisor.spawn("http", server.run(stop_feeding.clone()));
+    }
     let view = View::new(Arc::clone(&config), store.clone(), Arc::clone(&registry), Some(board.clone()));
     let control = control::Server::new(&config.gateway.data_dir, view).with_desk(Desk::new(rooms.clone()));
     supervisor.spawn("control", control.run(stop_feeding.clone()));

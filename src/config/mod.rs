@@ -111,6 +111,8 @@ pub struct Http {
     pub listen: SocketAddr,
     /// Asked for by the web page and the API.
     pub token: Option<SecretString>,
+    /// Another one, which lets look and change nothing.
+    pub read_token: Option<SecretString>,
     /// Certificate chain and key in PEM: https.
     pub tls: Option<(PathBuf, PathBuf)>,
     /// Whether `/metrics` is served.

@@ -20,18 +20,25 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// Whether a request presents this token, as Bearer or as the password of Basic.
 pub(super) fn presents(headers: &HeaderMap, token: &SecretString) -> bool {
-    let Some(text) = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()) else {
-        return false;
-    };
-    let Some((scheme, credentials)) = text.trim().split_once(' ') else { return false };
-    let presented = if scheme.eq_ignore_ascii_case("bearer") {
+    presented(headers).is_some_and(|presented| is_token(&presented, token))
+}
+
+/// The token that a request presents, right or wrong.
+pub(super) fn presented(headers: &HeaderMap) -> Option<Vec<u8>> {
+    let text = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok())?;
+    let (scheme, credentials) = text.trim().split_once(' ')?;
+    if scheme.eq_ignore_ascii_case("bearer") {
         Some(credentials.trim().as_bytes().to_vec())
     } else if scheme.eq_ignore_ascii_case("basic") {
         password(credentials.trim())
     } else {
         None
-    };
-    presented.is_some_and(|presented| presented.ct_eq(token.expose_secret().as_bytes()).into())
+    }
+}
+
+/// Whether this is the token, in a time that does not tell how much of it is right.
+pub(super) fn is_token(presented: &[u8], token: &SecretString) -> bool {
+    presented.ct_eq(token.expose_secret().as_bytes()).into()
 }
 
 fn password(credentials: &str) -> Option<Vec<u8>> {

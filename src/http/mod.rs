@@ -1,9 +1,11 @@
-//! The listener: callbacks of the clouds, health. The only room that names axum.
+//! The listener: callbacks of the clouds, health, the API. The only room that names axum.
 //!
-//! Takes requests apart, hands them to the store and to the queues of downlinks, and answers 2xx only after what
-//! they brought is durable. Knows neither MQTT nor the clouds' APIs.
+//! Takes requests apart, hands them to the rooms that know, and answers 2xx to what changes something only after that
+//! is durable. Who may do what stands in `access`. Knows neither MQTT nor the clouds' APIs.
 
+mod access;
 mod answer;
+mod api;
 mod callback;
 mod counter;
 mod guard;
@@ -14,8 +16,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use axum::Router;
-use axum::routing::{any, get};
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{any, get, post};
+use axum::{Router, middleware};
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -24,10 +27,14 @@ pub(crate) use callback::batch_pattern_fault;
 pub use counter::{Counters, Counts};
 pub use health::{Health, Part};
 
+use self::access::Access;
+use self::guard::Brake;
 use self::socket::Socket;
-use crate::config::{Config, Http};
-use crate::downlink::Queues;
-use crate::store::Store;
+use crate::command::Rooms;
+use crate::config::Http;
+
+/// The largest body of a request that is no callback.
+const LARGEST_BODY: usize = 64 * 1024;
 
 /// The listener, bound and not yet serving.
 #[derive(Debug)]
@@ -41,15 +48,11 @@ pub struct Server {
 
 impl Server {
     /// Binds the address of the configuration; port 0 takes a free one.
-    pub async fn bind(
-        settings: &Http,
-        config: &Config,
-        store: Store,
-        queues: Queues,
-        health: Health,
-    ) -> anyhow::Result<Self> {
+    pub async fn bind(settings: &Http, rooms: Rooms, health: Health) -> anyhow::Result<Self> {
         let counters = Arc::new(Counters::default());
-        let callbacks = callback::Receiver::new(config, store.clone(), queues, Arc::clone(&counters))?;
+        let brake = Arc::<Brake>::default();
+        let callbacks = callback::Receiver::new(&rooms, Arc::clone(&counters), Arc::clone(&brake))?;
+        let access = Arc::new(Access::new(settings, &rooms.config.gateway.id, brake, Arc::clone(&counters)));
         let tls = settings.tls.as_ref().map(|(chain, key)| socket::tls(chain, key)).transpose()?;
         let listener = TcpListener::bind(settings.listen)
             .await
@@ -62,10 +65,24 @@ impl Server {
                 Router::new()
                     .route("/healthz", get(health::healthz))
                     .route("/readyz", get(health::readyz))
-                    .with_state(health::Probe { health, store }),
+                    .with_state(health::Probe { health, store: rooms.store.clone() }),
+            )
+            .merge(
+                Router::new()
+                    .route("/login", post(access::log_in))
+                    .route("/logout", post(access::log_out))
+                    .layer(DefaultBodyLimit::max(LARGEST_BODY))
+                    .with_state(Arc::clone(&access)),
+            )
+            .merge(
+                // Around the nest: inside it the path has lost its beginning.
+                Router::new()
+                    .nest("/api/v1", api::router(rooms))
+                    .layer(middleware::from_fn_with_state(access, access::admit)),
             )
             .fallback(answer::no_such_page)
-            .method_not_allowed_fallback(answer::no_such_method);
+            .method_not_allowed_fallback(answer::no_such_method)
+            .layer(middleware::from_fn(access::shield));
         Ok(Self { listener, tls, address, router, counters })
     }
 

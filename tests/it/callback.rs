@@ -268,7 +268,7 @@ async fn a_hundred_devices_that_ask_at_once_are_answered_in_time() {
 #[tokio::test]
 async fn callbacks_come_by_https_where_there_is_a_certificate() {
     let dir = tempfile::tempdir().unwrap();
-    let listener = Listener::start_https(&dir).await;
+    let listener = Listener::start_https(&dir, "").await;
     let address = listener.base.trim_start_matches("https://").to_owned();
     // What speaks no TLS holds up nobody.
     let _silent = tokio::net::TcpStream::connect(&address).await.unwrap();

@@ -1,16 +1,13 @@
 //! Commands as they come from the broker: what they do to the store, and how they are answered.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use sigfox2mqtt::command::{Commands, Errand, Request, Rooms, Task};
+use sigfox2mqtt::command::{Commands, Errand, Request, Task};
 use sigfox2mqtt::decode::Registry;
-use sigfox2mqtt::ingest::StatusBoard;
 use sigfox2mqtt::model::Event;
-use sigfox2mqtt::mqtt::topic::Topics;
-use sigfox2mqtt::publish::replies;
 use sigfox2mqtt::store::Store;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -41,18 +38,7 @@ impl Rig {
         }
         let registry = Arc::new(Registry::new(&config).unwrap());
         let queues = listener::queues(&store, &config, &registry);
-        let (errand_sender, errands) = mpsc::channel(4);
-        let rooms = Rooms {
-            topics: Topics::new("sigfox2mqtt", "homeassistant"),
-            board: StatusBoard::new(config.sources.iter().map(|source| source.name.clone())),
-            nudges: BTreeMap::new(),
-            replies: replies().0,
-            errands: errand_sender,
-            store: store.clone(),
-            config,
-            queues,
-            registry,
-        };
+        let (rooms, errands) = listener::rooms(&store, &config, &registry, &queues);
         Self { commands: Commands::new(rooms), store, errands, _dir: dir }
     }
 

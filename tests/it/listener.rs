@@ -1,17 +1,23 @@
 //! The listener with a real store and real queues, without the rest of the daemon.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use serde_json::Value;
+use sigfox2mqtt::command::{Errand, Rooms};
 use sigfox2mqtt::config::{Config, Environment, Http, Loaded};
 use sigfox2mqtt::decode::Registry;
 use sigfox2mqtt::downlink::{Expiry, Order, Queues};
 use sigfox2mqtt::http::{Counts, Health, Server};
+use sigfox2mqtt::ingest::StatusBoard;
 use sigfox2mqtt::model::{DeviceId, Downlink, ItemId, Timestamp, Uplink};
+use sigfox2mqtt::mqtt::topic::Topics;
+use sigfox2mqtt::publish::replies;
 use sigfox2mqtt::store::{Options, Store, Syncer, UplinkQuery};
 use tempfile::TempDir;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -53,30 +59,39 @@ pub(crate) struct Listener {
 
 impl Listener {
     pub(crate) async fn start(dir: &TempDir) -> Self {
-        Self::serve(dir, None).await
+        Self::serve(dir, "", None).await
+    }
+
+    /// The same with more in `[http]`.
+    pub(crate) async fn start_with(dir: &TempDir, http: &str) -> Self {
+        Self::serve(dir, http, None).await
     }
 
     /// The same by https, with the tests' certificate.
-    pub(crate) async fn start_https(dir: &TempDir) -> Self {
+    pub(crate) async fn start_https(dir: &TempDir, http: &str) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls");
-        Self::serve(dir, Some((folder.join("certificate.pem"), folder.join("key.pem")))).await
+        Self::serve(dir, http, Some((folder.join("certificate.pem"), folder.join("key.pem")))).await
     }
 
-    async fn serve(dir: &TempDir, tls: Option<(PathBuf, PathBuf)>) -> Self {
+    async fn serve(dir: &TempDir, http: &str, tls: Option<(PathBuf, PathBuf)>) -> Self {
         static PROVIDER: Once = Once::new();
         PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
-        let config = Arc::new(config(""));
+        let config = Arc::new(configured("", http));
         let (store, syncer) = open(dir);
         let registry = Arc::new(Registry::new(&config).unwrap());
         let queues = queues(&store, &config, &registry);
         let settings = Http { tls: tls.clone(), ..config.http.clone().unwrap() };
-        let server = Server::bind(&settings, &config, store.clone(), queues.clone(), Health::default());
-        let server = server.await.unwrap();
+        let rooms = rooms(&store, &config, &registry, &queues).0;
+        let server = Server::bind(&settings, rooms, Health::default()).await.unwrap();
         let scheme = if tls.is_some() { "https" } else { "http" };
         let base = format!("{scheme}://{}", server.local_addr());
         let trusted = tls.map(|(certificate, _)| std::fs::read(certificate).unwrap());
         let trusted = trusted.map(|pem| reqwest::Certificate::from_pem(&pem).unwrap());
-        let client = reqwest::Client::builder().tls_certs_only(trusted).build().unwrap();
+        let client = reqwest::Client::builder()
+            .tls_certs_only(trusted)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .unwrap();
         let counters = server.counters();
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
@@ -158,6 +173,28 @@ pub(crate) fn queues(store: &Store, config: &Arc<Config>, registry: &Arc<Registr
     Queues::new(store.clone(), Arc::clone(config), Arc::clone(registry))
 }
 
+/// What commands and the API work on, and what is asked of the daemon as a whole.
+pub(crate) fn rooms(
+    store: &Store,
+    config: &Arc<Config>,
+    registry: &Arc<Registry>,
+    queues: &Queues,
+) -> (Rooms, mpsc::Receiver<Errand>) {
+    let (errands, asked) = mpsc::channel(4);
+    let rooms = Rooms {
+        topics: Topics::new("sigfox2mqtt", "homeassistant"),
+        board: StatusBoard::new(config.sources.iter().map(|source| source.name.clone())),
+        nudges: BTreeMap::new(),
+        replies: replies().0,
+        errands,
+        store: store.clone(),
+        config: Arc::clone(config),
+        queues: queues.clone(),
+        registry: Arc::clone(registry),
+    };
+    (rooms, asked)
+}
+
 /// An uplink as a poll of the factory's cloud brings it.
 pub(crate) fn uplink(device: &str, seconds: i64, seq: u16) -> Uplink {
     let time = Timestamp::from_cloud(seconds).unwrap();
@@ -180,8 +217,13 @@ pub(crate) fn uplink(device: &str, seconds: i64, seq: u16) -> Uplink {
 
 /// The configuration, with more in `[mqtt]`.
 pub(crate) fn config(mqtt: &str) -> Config {
+    configured(mqtt, "")
+}
+
+fn configured(mqtt: &str, http: &str) -> Config {
     let environment = Environment::default();
     let configuration = CONFIGURATION.replace("[mqtt]", &format!("[mqtt]\n{mqtt}"));
+    let configuration = configuration.replace("[http]", &format!("[http]\n{http}"));
     let loaded: Loaded = Config::parse(&configuration, "test.toml", Path::new("."), &environment)
         .unwrap_or_else(|problems| {
             panic!("{problems}");

@@ -42,6 +42,7 @@ pub(super) fn http(reader: &mut Reader<'_>) -> Option<Http> {
     reader.settings.table(&path)?;
     let mut table = reader.table(path);
     let token = table.secret("token");
+    let read_token = table.secret("read_token");
     let tls = table.file_pair("tls_cert_file", "tls_key_file");
     let listen = table.address("listen")?;
     if !listen.ip().is_loopback() && !table.is_written("token") {
@@ -50,5 +51,8 @@ pub(super) fn http(reader: &mut Reader<'_>) -> Option<Http> {
         );
         table.missing("token", &expected);
     }
-    Some(Http { listen, token, tls, metrics: table.boolean("metrics")? })
+    if table.is_written("read_token") && !table.is_written("token") {
+        table.missing("token", "a token for whoever changes something, beside `read_token`");
+    }
+    Some(Http { listen, token, read_token, tls, metrics: table.boolean("metrics")? })
 }

@@ -146,7 +146,7 @@ pub(in crate::config) static SECTIONS: &[Section] = &[
     Section {
         path: "http",
         always: false,
-        doc: "The listener for callbacks and health (web page and metrics are still to come); absent: none.",
+        doc: "The listener for the web page, the API, metrics, health and callbacks; absent: none.",
         keys: HTTP,
     },
     Section {
@@ -277,8 +277,9 @@ static HTTP: &[Key] = &[
         "token",
         Secret,
         Derived("required unless `listen` is a loopback address"),
-        "Will be asked for by the web page and the API, which are still to come.",
+        "Asked for by the web page and the API; callbacks have tokens of their own.",
     ),
+    key("read_token", Secret, Nothing, "Another token, which lets look at everything and change nothing."),
     key("tls_cert_file", File, Nothing, "Certificate chain in PEM, for https; with `tls_key_file`."),
     key("tls_key_file", File, Nothing, "The certificate's key in PEM."),
     key("metrics", Boolean, Default("true"), "Whether `/metrics` is served."),

@@ -28,7 +28,8 @@ use self::variables::Variables;
 use super::answer::error;
 use super::counter::{Count, Counters};
 use super::guard::{self, Brake};
-use crate::config::{Config, Filter};
+use crate::command::Rooms;
+use crate::config::Filter;
 use crate::downlink::Queues;
 use crate::model::SourceName;
 use crate::store::Store;
@@ -93,7 +94,7 @@ pub(super) struct Receiver {
     store: Store,
     queues: Queues,
     counters: Arc<Counters>,
-    brake: Brake,
+    brake: Arc<Brake>,
 }
 
 /// A source that takes callbacks.
@@ -107,14 +108,9 @@ struct Endpoint {
 }
 
 impl Receiver {
-    pub(super) fn new(
-        config: &Config,
-        store: Store,
-        queues: Queues,
-        counters: Arc<Counters>,
-    ) -> anyhow::Result<Self> {
+    pub(super) fn new(rooms: &Rooms, counters: Arc<Counters>, brake: Arc<Brake>) -> anyhow::Result<Self> {
         let mut endpoints = BTreeMap::new();
-        for source in &config.sources {
+        for source in &rooms.config.sources {
             let Some(token) = source.callback_token.clone() else { continue };
             let pattern = source.callback_batch.as_deref().map(LinePattern::parse).transpose();
             let pattern = pattern
@@ -129,7 +125,8 @@ impl Receiver {
             };
             endpoints.insert(source.name.clone(), endpoint);
         }
-        Ok(Self { endpoints, store, queues, counters, brake: Brake::default() })
+        let (store, queues) = (rooms.store.clone(), rooms.queues.clone());
+        Ok(Self { endpoints, store, queues, counters, brake })
     }
 }
 
