@@ -39,7 +39,7 @@ async fn a_connection_that_is_cut_every_few_milliseconds_loses_nothing() {
         site.store.record_sweep(&uplinks, None).unwrap();
         proxy.cut_after(Some(Duration::from_millis(30)));
         let publishing = site.publish();
-        let enough = || proxy.cuts() >= 15 || site.store.outbox_depth().unwrap().0 == 0;
+        let enough = || proxy.cuts() >= 8 || site.store.outbox_depth().unwrap().0 == 0;
         eventually("enough cuts", enough).await;
         proxy.cut_after(None);
         site.drained().await;
