@@ -13,6 +13,8 @@
 //! | `uplinks-NNNN` | device u32, seconds u32, kind of the tail u8, tail u16 | `UplinkRecord` |
 //! | `uplinks-NNNN` | device u32, seconds u32, 2 u8, 0 u16 | `LocationRecord`: a location without an uplink |
 //! | `outbox` | milliseconds of the first event and arrival (42 + 22 bits), u64 | `BlockRecord` |
+//! | `tenants` | number of the tenant, u16 | its name, text |
+//! | `waiting` | tenant u16, then as `outbox` | `BlockRecord` |
 //! | `queue` | device u32, order u64 | `DownlinkRecord` |
 //! | `asks` | as `uplinks-NNNN` | nothing, or the id of the item that was the answer, text |
 //! | `notes` | text | bytes |
@@ -23,7 +25,12 @@
 //!
 //! What is written together (one transaction of at most [`LARGEST_COMMIT`] operations): a part of a sweep with
 //! its block of the outbox and its new devices, the last part with the cursor; a queue's change with its events
-//! and its answer. A block leaves the outbox only after the states that its events led to were written.
+//! and its answer. A block leaves the outbox only after the states that its events led to were written. What goes
+//! into the outbox and is about a device goes into `waiting` for each tenant, in the same transaction.
+//!
+//! `tenants` and `waiting` came after the first release of version 1, without a new version: a program that does
+//! not know them reads and writes everything else as before. After it has dropped history or compacted, a tenant
+//! lacks what was dropped; nothing else does.
 
 use crate::model::{DeviceId, Timestamp, UplinkId, UplinkTail};
 
@@ -56,13 +63,15 @@ pub(super) enum Table {
     Devices,
     States,
     Outbox,
+    Tenants,
+    Waiting,
     Queue,
     Asks,
     Notes,
 }
 
 impl Table {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Meta,
         Self::Sources,
         Self::Cursors,
@@ -70,6 +79,8 @@ impl Table {
         Self::Devices,
         Self::States,
         Self::Outbox,
+        Self::Tenants,
+        Self::Waiting,
         Self::Queue,
         Self::Asks,
         Self::Notes,
@@ -84,6 +95,8 @@ impl Table {
             Self::Devices => "devices",
             Self::States => "states",
             Self::Outbox => "outbox",
+            Self::Tenants => "tenants",
+            Self::Waiting => "waiting",
             Self::Queue => "queue",
             Self::Asks => "asks",
             Self::Notes => "notes",
@@ -99,6 +112,12 @@ impl Week {
     /// The week that a time lies in.
     pub(super) fn of(seconds: u32) -> Self {
         Self(seconds / WEEK_S)
+    }
+
+    /// The time at which it is over.
+    pub(super) fn end(self) -> Timestamp {
+        let seconds = (i64::from(self.0) + 1) * i64::from(WEEK_S);
+        Timestamp::from_millis(seconds * 1000).unwrap_or_default()
     }
 
     /// The name of its tree.

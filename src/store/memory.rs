@@ -8,7 +8,7 @@ use super::commit::Commit;
 use super::database::Database;
 use super::error::StoreError;
 use super::layout::{Table, first_u32, second_prefix, uplink_key_parts};
-use super::outbox::Outbox;
+use super::outbox::Outboxes;
 use super::record::{DeviceRecord, LocationRecord, Record};
 use crate::model::{Device, DeviceId, SourceName, Timestamp};
 
@@ -19,7 +19,8 @@ pub(super) struct Memory {
     pub(super) sources: Sources,
     /// The newest cursors; on disk they may be a little older.
     pub(super) cursors: HashMap<(u16, String), Timestamp>,
-    pub(super) outbox: Outbox,
+    /// The broker's and each tenant's.
+    pub(super) outbox: Outboxes,
     /// States that are newer than the disk's.
     pub(super) states: BTreeMap<u32, DeviceState>,
 }
@@ -38,7 +39,7 @@ impl Memory {
         let sources = Sources::load(database)?;
         let mut devices = load_devices(database, &sources)?;
         find_last_seen(database, &mut devices)?;
-        let outbox = Outbox::load(database)?;
+        let outbox = Outboxes::load(database)?;
         Ok(Self { devices, sources, cursors: HashMap::new(), outbox, states: BTreeMap::new() })
     }
 

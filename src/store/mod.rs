@@ -23,6 +23,7 @@ mod record;
 mod retention;
 mod stats;
 mod sync;
+mod tenant;
 mod uplinks;
 
 #[cfg(test)]
@@ -49,6 +50,7 @@ pub use self::error::{OpenError, StoreError};
 pub use self::retention::{Retained, Upkeep};
 pub use self::stats::{Stats, Verified};
 pub use self::sync::Syncer;
+pub use self::tenant::Tenant;
 
 /// Where the store lies and how large it may grow.
 #[derive(Debug, Clone)]

@@ -1,4 +1,5 @@
-//! What is forgotten, and when: whole weeks of history, the oldest first, never one that waits to be published.
+//! What is forgotten, and when: whole weeks of history, the oldest first, never one that waits to be published. What
+//! a tenant has not taken of a week goes with it.
 
 use std::time::Duration;
 
@@ -107,6 +108,7 @@ impl Store {
             return Ok(false);
         }
         self.keep_last_seen(week)?;
+        self.give_up_for_tenants(week)?;
         database.drop_week(week)?;
         tracing::info!(week = week.tree(), "old history dropped");
         Ok(true)

@@ -120,8 +120,10 @@ impl Store {
                 )
             }
             Place::Table(Table::Queue) => DownlinkRecord::decode(value).err().map(|error| error.to_string()),
-            Place::Table(Table::Outbox) => return self.fault_of_block(key, value),
-            Place::Table(Table::Meta | Table::Sources | Table::Cursors | Table::Asks | Table::Notes) => None,
+            Place::Table(Table::Outbox | Table::Waiting) => return self.fault_of_block(key, value),
+            Place::Table(
+                Table::Meta | Table::Sources | Table::Cursors | Table::Tenants | Table::Asks | Table::Notes,
+            ) => None,
         };
         Ok(fault)
     }

@@ -15,8 +15,12 @@ use super::{Change, Recorded, Store};
 use crate::model::{Device, DeviceId, Event, Location, SourceName, Timestamp, Uplink, UplinkId, UplinkTail};
 
 /// A part of a sweep is full at so many writes: the next uplink may add two of its own, and the blocks of its
-/// events and a cursor still stay within the largest commit.
+/// events and a cursor still stay within the largest commit,
 const PART_OF_SWEEP: usize = LARGEST_COMMIT - 8;
+/// as do each tenant's.
+const BLOCKS_OF_TENANT: usize = 3;
+/// With however many tenants a part gets on.
+const LEAST_PART: usize = 10;
 
 /// A poll that brought nothing new writes nothing, unless its cursor has moved on by so much; after a crash the
 /// cloud is asked for at most so much twice.
@@ -65,8 +69,9 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let mut memory = self.memory();
         let mut part = Part::default();
+        let full = PART_OF_SWEEP.saturating_sub(BLOCKS_OF_TENANT * memory.outbox.tenants()).max(LEAST_PART);
         while let Some((uplink, rest)) = left.split_first() {
-            if part.writes() >= PART_OF_SWEEP {
+            if part.writes() >= full {
                 break;
             }
             self.stage_uplink(&mut memory, &mut part, uplink)?;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use sigfox2mqtt::model::{Timestamp, Uplink, UplinkId};
+use sigfox2mqtt::model::{Event, Timestamp, Uplink, UplinkId};
 use sigfox2mqtt::store::{Options, Store, UplinkQuery};
 use tokio_util::sync::CancellationToken;
 
@@ -38,12 +38,20 @@ fn uplink(number: u16) -> Uplink {
     }
 }
 
-/// Keeps uplinks until it is killed and prints each that is acknowledged; empties the outbox and copies the store
-/// beside that. Does nothing when nobody has asked for it.
+fn uplink_of(event: &Event) -> Option<UplinkId> {
+    match event {
+        Event::Uplink(uplink) => Some(uplink.id()),
+        _ => None,
+    }
+}
+
+/// Keeps uplinks until it is killed and prints each that is acknowledged; empties the outbox, lets a tenant take some
+/// (printed too, before it says that it has them) and copies the store beside that. Does nothing when nobody has asked for it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_process_that_is_killed() {
     let (Ok(dir), Ok(first)) = (std::env::var(FOLDER), std::env::var(FIRST)) else { return };
     let (store, syncer) = Store::open(options(Path::new(&dir))).unwrap();
+    let tenant = store.tenant("tenant").unwrap();
     let copying = store.clone();
     let copies = std::thread::spawn(move || {
         loop {
@@ -59,6 +67,11 @@ async fn the_process_that_is_killed() {
             let keys: Vec<_> =
                 head.into_iter().take(usize::from(number % 4)).map(|entry| entry.key).collect();
             store.outbox_done(&keys, &[]).unwrap();
+            let taken = tenant.head(&BTreeSet::new(), usize::from(number % 3)).unwrap();
+            for entry in &taken {
+                println!("taken {}", uplink_of(&entry.event).unwrap());
+            }
+            tenant.done(&taken.into_iter().map(|entry| entry.key).collect::<Vec<_>>()).unwrap();
         }
     };
     tokio::select! {
@@ -72,7 +85,7 @@ async fn the_process_that_is_killed() {
 fn nothing_that_was_acknowledged_is_lost_when_the_process_is_killed() {
     let dir = tempfile::tempdir().unwrap();
     let mut random = fastrand::Rng::with_seed(7);
-    let mut acknowledged: BTreeSet<UplinkId> = BTreeSet::new();
+    let (mut acknowledged, mut taken) = (BTreeSet::new(), BTreeSet::new());
     for round in 0..ROUNDS {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "store_kill::the_process_that_is_killed", "--nocapture"])
@@ -82,19 +95,30 @@ fn nothing_that_was_acknowledged_is_lost_when_the_process_is_killed() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let kept = |line: String| line.strip_prefix("kept ").and_then(|id| id.parse::<UplinkId>().ok());
-        // Killed in the middle of whatever follows an acknowledgement.
-        let many = random.usize(1..40);
-        acknowledged.extend(lines.by_ref().map_while(Result::ok).filter_map(kept).take(many));
-        child.kill().unwrap();
-        acknowledged.extend(lines.map_while(Result::ok).filter_map(kept));
+        // Killed in the middle of whatever follows a line.
+        let many = random.usize(1..80);
+        for (count, line) in
+            BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok).enumerate()
+        {
+            match line.split_once(' ').map(|(word, id)| (word, id.parse::<UplinkId>())) {
+                Some(("kept", Ok(id))) => drop(acknowledged.insert(id)),
+                Some(("taken", Ok(id))) => drop(taken.insert(id)),
+                _ => {}
+            }
+            if count == many {
+                child.kill().unwrap();
+            }
+        }
         child.wait().unwrap();
         let (store, _syncer) = Store::open(options(dir.path())).unwrap();
         let there: BTreeSet<_> =
             store.history(&UplinkQuery::default()).map(|uplink| uplink.unwrap().id()).collect();
         let lost: Vec<_> = acknowledged.difference(&there).collect();
         assert!(lost.is_empty(), "round {round}: {lost:?}");
+        let waiting = store.tenant("tenant").unwrap().head(&BTreeSet::new(), usize::MAX).unwrap();
+        let waiting: BTreeSet<_> = waiting.into_iter().filter_map(|entry| uplink_of(&entry.event)).collect();
+        let missed = acknowledged.iter().find(|id| !taken.contains(id) && !waiting.contains(id));
+        assert_eq!(missed, None, "round {round}: neither taken by the tenant nor waiting for it");
         assert_eq!(store.verify().unwrap().faults, Vec::<String>::new(), "round {round}");
     }
     println!("{ROUNDS} kills, {} acknowledged uplinks, 0 lost", acknowledged.len());

@@ -1,4 +1,5 @@
-//! The outbox: events in blocks, ordered by time, that leave when the broker has them.
+//! An outbox: events in blocks, ordered by time, that leave when their reader has them. The broker has one, and each
+//! tenant one of its own.
 //!
 //! A block is removed when all of its events are done, a second or a thousand events later, together with the
 //! states that they led to; what is done of it until then is in memory only. A crash publishes it again.
@@ -6,17 +7,22 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
+mod readers;
 mod verbs;
 
+pub(super) use readers::{Outboxes, Reader};
 pub(super) use verbs::settle;
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::Notify;
 
 use super::OutboxKey;
 use super::commit::Commit;
 use super::database::Database;
 use super::error::StoreError;
-use super::layout::{Table, block_key, block_time};
+use super::layout::{block_key, block_time};
 use super::record::{BlockRecord, EntryRecord, Record};
 use crate::model::{Event, Timestamp};
 
@@ -25,9 +31,12 @@ const BLOCK_EVENTS: usize = 100;
 /// and about so many bytes.
 const BLOCK_BYTES: usize = 4 * 1024;
 
-/// What the memory holds of the outbox.
-#[derive(Debug, Default)]
+/// What the memory holds of a reader's outbox.
+#[derive(Debug)]
 pub(super) struct Outbox {
+    reader: Reader,
+    /// Is notified when something new waits.
+    arrived: Arc<Notify>,
     /// How many events wait.
     depth: u64,
     arrivals: u64,
@@ -47,35 +56,45 @@ struct OpenBlock {
 
 /// Blocks that are in a commit and not yet in memory.
 #[derive(Debug, Default)]
-#[must_use]
-pub(super) struct Staged {
+struct Staged {
     events: u64,
     blocks: u64,
 }
 
 impl Outbox {
+    fn new(reader: Reader) -> Self {
+        Self {
+            reader,
+            arrived: Arc::default(),
+            depth: 0,
+            arrivals: 0,
+            open: BTreeMap::new(),
+            finished: BTreeSet::new(),
+        }
+    }
+
     /// Counts what waits.
-    pub(super) fn load(database: &Database) -> Result<Self, StoreError> {
+    fn load(database: &Database, reader: Reader) -> Result<Self, StoreError> {
         let mut depth = 0;
-        for entry in database.table(Table::Outbox)? {
+        for entry in database.table(reader.table())?.scan_prefix(reader.prefix()) {
             let (key, value) = entry?;
             match BlockRecord::decode(&value) {
                 Ok(block) => depth += block.waiting(),
                 Err(error) => tracing::error!(?key, %error, "events lost: a block cannot be read"),
             }
         }
-        Ok(Self { depth, ..Self::default() })
+        Ok(Self { depth, ..Self::new(reader) })
     }
 
     /// Puts events into a commit, in blocks by time.
-    pub(super) fn stage(
+    fn stage(
         &self,
         database: &Database,
         commit: &mut Commit,
         events: &[Event],
     ) -> Result<Staged, StoreError> {
-        let mut entries: Vec<_> =
-            events.iter().map(|event| (event.time(), EntryRecord::new(event))).collect();
+        let meant = events.iter().filter(|event| self.reader.reads(event));
+        let mut entries: Vec<_> = meant.map(|event| (event.time(), EntryRecord::new(event))).collect();
         entries.sort_by_key(|(time, _)| *time);
         let mut staged = Staged::default();
         let mut block = Vec::new();
@@ -103,11 +122,11 @@ impl Outbox {
         let Some(&(first, _)) = entries.first() else {
             return Ok(());
         };
-        let table = database.table(Table::Outbox)?;
+        let table = database.table(self.reader.table())?;
         // The count of arrivals starts anew with the process: step over what is still there from before.
         let mut arrival = self.arrivals + staged.blocks;
         let mut key = block_key(first, arrival);
-        while table.contains_key(key.to_be_bytes())? {
+        while table.contains_key(self.reader.key(key))? {
             arrival += 1;
             staged.blocks += 1;
             key = block_key(first, arrival);
@@ -116,14 +135,19 @@ impl Outbox {
         staged.blocks += 1;
         let after = |time: Timestamp| u64::try_from(time.since(first).as_millis()).unwrap_or(u64::MAX);
         let entries = entries.into_iter().map(|(time, entry)| (after(time), entry)).collect();
-        commit.put(Table::Outbox, key.to_be_bytes(), BlockRecord { entries }.encode()?);
+        commit.put(self.reader.table(), self.reader.key(key), BlockRecord { entries }.encode()?);
         Ok(())
     }
 
     /// Takes over what a commit has written.
-    pub(super) fn keep(&mut self, staged: &Staged) {
+    fn keep(&mut self, staged: &Staged) {
         self.depth += staged.events;
         self.arrivals += staged.blocks;
+        if staged.events > 0 {
+            // All who wait now, and the next who comes.
+            self.arrived.notify_waiters();
+            self.arrived.notify_one();
+        }
     }
 
     /// Opens the block with this key, if it waits.
@@ -135,7 +159,7 @@ impl Outbox {
             Entry::Occupied(open) => return Ok(Some(open.into_mut())),
             Entry::Vacant(vacant) => vacant,
         };
-        let Some(value) = database.table(Table::Outbox)?.get(key.to_be_bytes())? else {
+        let Some(value) = database.table(self.reader.table())?.get(self.reader.key(key))? else {
             return Ok(None);
         };
         match BlockRecord::decode(&value) {
@@ -166,6 +190,21 @@ impl Outbox {
         }
         self.depth = self.depth.saturating_sub(1);
         Ok(())
+    }
+}
+
+impl Outbox {
+    /// Whether `settle` has something to write; with `partly` also of blocks that are not done.
+    fn is_due(&self, partly: bool) -> bool {
+        !self.finished.is_empty() || partly && self.open.values().any(|block| block.touched)
+    }
+
+    /// Forgets what was done, after it was written.
+    fn settled(&mut self, partly: bool) {
+        self.finished.clear();
+        if partly {
+            self.open.values_mut().for_each(|block| block.touched = false);
+        }
     }
 }
 

@@ -7,10 +7,12 @@ use crate::model::{DeviceId, Event, Timestamp};
 use crate::store::commit::Commit;
 use crate::store::database::Database;
 use crate::store::error::StoreError;
-use crate::store::layout::{LARGEST_COMMIT, Table, block_time, device_key, last_u64};
+use crate::store::layout::{LARGEST_COMMIT, Table, block_key, block_time, device_key, last_u64};
 use crate::store::memory::Memory;
 use crate::store::record::{EntryRecord, Record, StateRecord};
 use crate::store::{Change, DeviceState, OutboxEntry, OutboxKey, Store};
+
+use super::Reader;
 
 /// So many blocks may be done and not yet removed.
 const FINISHED_BLOCKS: usize = 20;
@@ -24,12 +26,21 @@ impl Store {
         skip: &BTreeSet<OutboxKey>,
         limit: usize,
     ) -> Result<Vec<OutboxEntry>, StoreError> {
+        self.head_of(Reader::Broker, skip, limit)
+    }
+
+    pub(in crate::store) fn head_of(
+        &self,
+        reader: Reader,
+        skip: &BTreeSet<OutboxKey>,
+        limit: usize,
+    ) -> Result<Vec<OutboxEntry>, StoreError> {
         let mut memory = self.memory();
         let database = self.database();
         let mut head = Vec::new();
         // Blocks overlap in time: an event is next when no unread block begins before it.
         let mut ready = BinaryHeap::new();
-        let mut unread = database.table(Table::Outbox)?.iter().keys();
+        let mut unread = database.table(reader.table())?.scan_prefix(reader.prefix()).keys();
         let mut next_block = None;
         while head.len() < limit {
             if next_block.is_none() {
@@ -39,7 +50,7 @@ impl Store {
             match (next_block, earliest) {
                 (Some(block), earliest) if earliest.is_none_or(|time| block_time(block) <= time) => {
                     next_block = None;
-                    if let Some(open) = memory.outbox.open(&database, block)? {
+                    if let Some(open) = memory.outbox.open(&database, reader, block)? {
                         let waiting = open.left.iter().map(|(place, (time, _))| (*time, block, *place));
                         let fresh =
                             waiting.filter(|(_, block, place)| !skip.contains(&OutboxKey(*block, *place)));
@@ -50,9 +61,9 @@ impl Store {
                 (_, Some(_)) => {
                     let Some(Reverse((time, block, place))) = ready.pop() else { break };
                     let key = OutboxKey(block, place);
-                    match self.load_event(&memory, time, &key)? {
+                    match self.load_event(&memory, reader, time, &key)? {
                         Some(event) => head.push(OutboxEntry { key, event }),
-                        None => memory.outbox.done(&database, &key)?,
+                        None => memory.outbox.done(&database, reader, &key)?,
                     }
                 }
             }
@@ -63,10 +74,11 @@ impl Store {
     fn load_event(
         &self,
         memory: &Memory,
+        reader: Reader,
         time: Timestamp,
         key: &OutboxKey,
     ) -> Result<Option<Event>, StoreError> {
-        let Some((_, entry)) = memory.outbox.open.get(&key.0).and_then(|block| block.left.get(&key.1)) else {
+        let Some(entry) = memory.outbox.entry(reader, key) else {
             return Ok(None);
         };
         let event = match entry {
@@ -92,17 +104,26 @@ impl Store {
         keys: &[OutboxKey],
         states: &[(DeviceId, DeviceState)],
     ) -> Result<(), StoreError> {
+        self.done_of(Reader::Broker, keys, states)
+    }
+
+    pub(in crate::store) fn done_of(
+        &self,
+        reader: Reader,
+        keys: &[OutboxKey],
+        states: &[(DeviceId, DeviceState)],
+    ) -> Result<(), StoreError> {
         let mut memory = self.memory();
         for key in keys {
-            memory.outbox.done(&self.database(), key)?;
+            memory.outbox.done(&self.database(), reader, key)?;
         }
         for (device, state) in states {
             memory.states.insert(device.number(), state.clone());
         }
-        if memory.outbox.finished.len() >= FINISHED_BLOCKS || memory.states.len() >= WAITING_STATES {
+        if memory.outbox.finished(reader) >= FINISHED_BLOCKS || memory.states.len() >= WAITING_STATES {
             // A disk that takes nothing holds up no publishing: what is done stays in memory.
             if let Err(error) = settle(&self.database(), &mut memory, false) {
-                tracing::debug!(%error, "what the broker has is not written yet");
+                tracing::debug!(%error, "what was taken out of the outbox is not written yet");
             }
         }
         Ok(())
@@ -110,19 +131,59 @@ impl Store {
 
     /// How many events wait, and the time of the oldest.
     pub fn outbox_depth(&self) -> Result<(u64, Option<Timestamp>), StoreError> {
+        self.depth_of(Reader::Broker)
+    }
+
+    pub(in crate::store) fn depth_of(&self, reader: Reader) -> Result<(u64, Option<Timestamp>), StoreError> {
         let mut memory = self.memory();
-        if memory.outbox.depth == 0 {
+        let depth = memory.outbox.depth(reader);
+        if depth == 0 {
             return Ok((0, None));
         }
         let database = self.database();
-        for key in database.table(Table::Outbox)?.iter().keys() {
+        for key in database.table(reader.table())?.scan_prefix(reader.prefix()).keys() {
             let Some(key) = last_u64(&key?) else { continue };
-            if let Some(block) = memory.outbox.open(&database, key)? {
+            if let Some(block) = memory.outbox.open(&database, reader, key)? {
                 let oldest = block.left.values().map(|(time, _)| *time).min();
-                return Ok((memory.outbox.depth, oldest));
+                return Ok((depth, oldest));
             }
         }
-        Ok((memory.outbox.depth, None))
+        Ok((depth, None))
+    }
+
+    /// Gives up what a reader has not taken of before a time, and says how many events that were. What was given up
+    /// is off the disk when this returns, though not yet durably so.
+    pub(in crate::store) fn give_up_before(
+        &self,
+        reader: Reader,
+        time: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let (mut from, until) = (0, block_key(time, 0));
+        let mut given_up = 0;
+        loop {
+            let mut memory = self.memory();
+            let database = self.database();
+            let table = database.table(reader.table())?;
+            // So few at a time that nobody waits long for the lock.
+            let keys = table.range(reader.key(from)..reader.key(until)).keys().take(LARGEST_COMMIT);
+            let blocks: Vec<u64> = keys
+                .map(|key| Ok(last_u64(&key?)))
+                .collect::<Result<Vec<_>, StoreError>>()?
+                .into_iter()
+                .flatten()
+                .collect();
+            let Some(last) = blocks.last().copied() else { return Ok(given_up) };
+            for block in blocks {
+                let Some(open) = memory.outbox.open(&database, reader, block)? else { continue };
+                let places = open.left.iter().filter(|(_, (at, _))| *at < time).map(|(place, _)| *place);
+                for place in places.collect::<Vec<_>>() {
+                    memory.outbox.done(&database, reader, &OutboxKey(block, place))?;
+                    given_up += 1;
+                }
+            }
+            settle(&database, &mut memory, true)?;
+            from = last.saturating_add(1);
+        }
     }
 
     /// Puts an event into the outbox that belongs to no other change.
@@ -151,16 +212,16 @@ impl Store {
     }
 }
 
-/// Writes what `outbox_done` has left in memory; with `partly` also what is done of blocks that are not.
+/// Writes what readers are done with and `outbox_done` has left in memory; with `partly` also what is done of blocks
+/// that are not.
 pub(in crate::store) fn settle(
     database: &Database,
     memory: &mut Memory,
     partly: bool,
 ) -> Result<(), StoreError> {
-    let touched = memory.outbox.open.values().any(|block| block.touched);
-    let due = !memory.outbox.finished.is_empty()
+    let due = memory.outbox.all().any(|(_, outbox)| outbox.is_due(partly))
         || memory.states.len() >= WAITING_STATES
-        || partly && (touched || !memory.states.is_empty());
+        || partly && !memory.states.is_empty();
     if !due {
         return Ok(());
     }
@@ -182,21 +243,18 @@ pub(in crate::store) fn settle(
         }
         apply_if_full(&mut commit)?;
     }
-    for key in &memory.outbox.finished {
-        commit.remove(Table::Outbox, key.to_be_bytes());
-        apply_if_full(&mut commit)?;
-    }
-    if partly {
-        for (key, block) in memory.outbox.open.iter().filter(|(_, block)| block.touched) {
-            commit.put(Table::Outbox, key.to_be_bytes(), block.record.encode()?);
+    for (reader, outbox) in memory.outbox.all() {
+        for key in &outbox.finished {
+            commit.remove(reader.table(), reader.key(*key));
+            apply_if_full(&mut commit)?;
+        }
+        for (key, block) in outbox.open.iter().filter(|(_, block)| partly && block.touched) {
+            commit.put(reader.table(), reader.key(*key), block.record.encode()?);
             apply_if_full(&mut commit)?;
         }
     }
     database.apply(&commit)?;
     memory.states.clear();
-    memory.outbox.finished.clear();
-    if partly {
-        memory.outbox.open.values_mut().for_each(|block| block.touched = false);
-    }
+    memory.outbox.all_mut().for_each(|outbox| outbox.settled(partly));
     Ok(())
 }

@@ -6,6 +6,7 @@ mod opening;
 mod outbox;
 mod power;
 mod queue;
+mod tenant;
 mod uplinks;
 
 use std::collections::BTreeSet;
