@@ -19,6 +19,7 @@ mod publisher;
 mod render;
 mod reply;
 mod retained;
+pub mod sparkplug;
 mod state;
 mod view;
 
