@@ -171,7 +171,9 @@ impl Driver {
 
     fn take(&self, step: Step, epoch: Option<Epoch>) -> Result<(), Fault> {
         match step {
-            Step::Sent(0) | Step::Other | Step::Disconnected | Step::Connected(_) => Ok(()),
+            Step::Sent(0) | Step::Other | Step::Unsubscribed | Step::Disconnected | Step::Connected(_) => {
+                Ok(())
+            }
             Step::Sent(packet) => self.shared.sent(packet).map_err(|wrong| Fault::Lost(wrong.to_string())),
             Step::Acked(packet, verdict) => {
                 self.shared.acknowledged(packet, verdict).map_err(|wrong| Fault::Lost(wrong.to_string()))
@@ -210,13 +212,22 @@ impl Driver {
 
 /// How long to wait before the next attempt: from 1 s to 60 s, each up to twice as long by chance, so that the
 /// gateways of a site do not come all at once.
-struct Pauses {
+#[derive(Debug)]
+pub struct Pauses {
     lost: backon::ExponentialBackoff,
     refused: backon::ExponentialBackoff,
 }
 
+impl Default for Pauses {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Pauses {
-    fn new() -> Self {
+    /// The pauses after a good connection.
+    #[must_use]
+    pub fn new() -> Self {
         let from = |shortest| {
             backon::ExponentialBuilder::default()
                 .with_min_delay(Duration::from_secs(shortest))
@@ -229,7 +240,8 @@ impl Pauses {
         Self { lost: from(1), refused: from(15) }
     }
 
-    fn next(&mut self, fault: &Fault) -> Duration {
+    /// The pause after a connection that ended so.
+    pub fn next(&mut self, fault: &Fault) -> Duration {
         let sequence = match fault {
             Fault::Refused(_) => &mut self.refused,
             Fault::Lost(_) | Fault::TooLargeForUs => &mut self.lost,

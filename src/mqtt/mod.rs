@@ -6,6 +6,7 @@
 #[cfg(feature = "embedded-broker")]
 pub mod broker;
 mod driver;
+pub mod edge;
 mod fault;
 mod link;
 mod message;
@@ -20,11 +21,11 @@ mod window;
 
 use std::sync::Arc;
 
-pub use driver::Driver;
+pub use driver::{Driver, Pauses};
 pub use fault::Fault;
 pub use link::{Epoch, Inbox, Link, News, NotTaken, Progress};
 pub use message::{Message, Properties, Publish};
-pub use options::{LARGEST_INCOMING, LARGEST_OUTGOING, Options};
+pub use options::{LARGEST_INCOMING, LARGEST_OUTGOING, Options, Will};
 pub use window::{Ticket, Verdict};
 
 use crate::config;

@@ -25,6 +25,17 @@ pub(super) const CONNECT_TIMEOUT_S: u64 = 10;
 /// A ping is sent after so much silence.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
+/// What the broker publishes for us, with QoS 1, when we are gone without a goodbye.
+#[derive(Debug, Clone)]
+pub struct Will {
+    /// Where to.
+    pub topic: String,
+    /// What.
+    pub payload: Vec<u8>,
+    /// Whether the broker keeps it.
+    pub retain: bool,
+}
+
 /// How a connection is opened.
 #[derive(Clone)]
 pub struct Options {
@@ -34,7 +45,7 @@ pub struct Options {
     pub(super) port: u16,
     pub(super) transport: Transport,
     pub(super) credentials: Option<(String, SecretString)>,
-    pub(super) will: Option<(String, Vec<u8>)>,
+    pub(super) will: Option<Will>,
     pub(super) max_inflight: u16,
     /// Whether the broker forgets what it kept for us.
     pub(super) clean: bool,
@@ -83,7 +94,8 @@ impl Options {
     /// With the testament that the gateway is offline.
     #[must_use]
     pub fn with_will(mut self, topics: &Topics) -> Self {
-        self.will = Some((topics.bridge("state"), br#"{"v":1,"state":"offline"}"#.to_vec()));
+        let payload = br#"{"v":1,"state":"offline"}"#.to_vec();
+        self.will = Some(Will { topic: topics.bridge("state"), payload, retain: true });
         self
     }
 

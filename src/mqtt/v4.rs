@@ -1,5 +1,6 @@
 //! MQTT 3.1.1 by rumqttc.
 
+use bytes::Bytes;
 use rumqttc::mqttbytes::Error as PacketError;
 use rumqttc::{
     AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, LastWill, MqttOptions, NetworkOptions,
@@ -29,8 +30,13 @@ impl Session {
         if let Some((user, password)) = &options.credentials {
             mqtt.set_credentials(user, password.expose_secret());
         }
-        if let Some((topic, payload)) = &options.will {
-            mqtt.set_last_will(LastWill::new(topic, payload.clone(), QoS::AtLeastOnce, true));
+        if let Some(will) = &options.will {
+            mqtt.set_last_will(LastWill::new(
+                &will.topic,
+                will.payload.clone(),
+                QoS::AtLeastOnce,
+                will.retain,
+            ));
         }
         let (client, mut events) = AsyncClient::new(mqtt, options.queue());
         let mut network = NetworkOptions::new();
@@ -70,6 +76,7 @@ fn step(event: Event) -> Step {
         Event::Incoming(Packet::SubAck(suback)) => Step::Subscribed {
             refused: suback.return_codes.iter().filter(|code| **code == SubscribeReasonCode::Failure).count(),
         },
+        Event::Incoming(Packet::UnsubAck(_)) => Step::Unsubscribed,
         Event::Outgoing(Outgoing::Disconnect) => Step::Disconnected,
         _ => Step::Other,
     }
@@ -109,4 +116,13 @@ pub(super) fn ack(client: &AsyncClient, packet: u16) -> bool {
 pub(super) fn subscribe(client: &AsyncClient, filters: &[String]) -> bool {
     let filters = filters.iter().map(|path| SubscribeFilter::new(path.clone(), QoS::AtLeastOnce));
     client.try_subscribe_many(filters).is_ok()
+}
+
+/// Publishes something that nobody acknowledges.
+pub(super) fn publish_at_most_once(client: &AsyncClient, topic: &str, payload: Bytes) -> bool {
+    client.try_publish(topic, QoS::AtMostOnce, false, payload).is_ok()
+}
+
+pub(super) fn unsubscribe(client: &AsyncClient, filter: &str) -> bool {
+    client.try_unsubscribe(filter).is_ok()
 }

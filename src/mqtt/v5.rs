@@ -41,7 +41,7 @@ impl Session {
         if let Some((user, password)) = &options.credentials {
             mqtt.set_credentials(user, password.expose_secret());
         }
-        if let Some((topic, payload)) = &options.will {
+        if let Some(will) = &options.will {
             let properties = LastWillProperties {
                 delay_interval: None,
                 payload_format_indicator: None,
@@ -51,8 +51,13 @@ impl Session {
                 correlation_data: None,
                 user_properties: Vec::new(),
             };
-            let will = LastWill::new(topic, payload.clone(), QoS::AtLeastOnce, true, Some(properties));
-            mqtt.set_last_will(will);
+            mqtt.set_last_will(LastWill::new(
+                &will.topic,
+                will.payload.clone(),
+                QoS::AtLeastOnce,
+                will.retain,
+                Some(properties),
+            ));
         }
         let (client, events) = AsyncClient::new(mqtt, options.queue());
         (client, Self { events })
