@@ -142,6 +142,7 @@ fn source(name: SourceName, url: &str) -> anyhow::Result<Source> {
         overlap: Duration::from_secs(900),
         filter: Filter { device_types: vec!["*".to_owned()], ..Filter::default() },
         rate: (1_000_000, Duration::from_secs(1)),
+        timeout: Duration::from_secs(30),
         downlink: DownlinkVia::None,
         direct_group: false,
         callback_token: None,

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use reqwest::header::{HeaderMap, HeaderValue};
-use reqwest::{Certificate, Method, StatusCode, redirect};
+use reqwest::{Certificate, Method, redirect};
 use serde_json::Value;
 use url::Url;
 
 use super::Error;
 use super::limit::Limits;
-use crate::clock;
+use super::refusal::{http_date, refusal, used_up};
 use crate::model::Timestamp;
 
 /// A page of 100 messages is about 100 kB; whatever is larger than this is no page.
@@ -22,7 +22,6 @@ const LARGEST_ANSWER: usize = 16 << 20;
 /// Of an error only the first sentence is read.
 const LARGEST_ERROR: usize = 64 << 10;
 const CONNECT: Duration = Duration::from_secs(10);
-const TOTAL: Duration = Duration::from_secs(30);
 const IDLE: Duration = Duration::from_secs(60);
 /// After a 429 that says no time, as other clients do.
 const UNSAID_PAUSE: Duration = Duration::from_secs(1);
@@ -38,6 +37,8 @@ pub struct Access {
     pub ca_file: Option<PathBuf>,
     /// At most so many requests in so long.
     pub rate: (u32, Duration),
+    /// How long one request may take, its answer included.
+    pub timeout: Duration,
 }
 
 impl From<&crate::config::Source> for Access {
@@ -47,6 +48,7 @@ impl From<&crate::config::Source> for Access {
             insecure: source.insecure,
             ca_file: source.ca_file.clone(),
             rate: source.rate,
+            timeout: source.timeout,
         }
     }
 }
@@ -56,6 +58,7 @@ impl From<&crate::config::Source> for Access {
 pub(super) struct Http {
     client: reqwest::Client,
     base: Url,
+    timeout: Duration,
     limits: Arc<Limits>,
     requests: Arc<AtomicU64>,
 }
@@ -108,8 +111,8 @@ impl Http {
         });
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("sigfox2mqtt/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT)
-            .timeout(TOTAL)
+            .connect_timeout(CONNECT.min(access.timeout))
+            .timeout(access.timeout)
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(2)
             .redirect(within_the_host);
@@ -129,7 +132,8 @@ impl Http {
             builder = builder.tls_certs_merge(certificates);
         }
         let client = builder.build().map_err(|error| setup("the HTTP client", &root_cause(&error)))?;
-        Ok(Self { client, base, limits: Arc::new(Limits::new(access.rate)), requests: Arc::default() })
+        let limits = Arc::new(Limits::new(access.rate));
+        Ok(Self { client, base, timeout: access.timeout, limits, requests: Arc::default() })
     }
 
     /// How many requests were made so far.
@@ -167,18 +171,22 @@ impl Http {
             return Err(Error::RateLimited { asked: asked.to_owned(), after: Some(left) });
         }
         self.requests.fetch_add(1, Ordering::Relaxed);
+        let path = url.path().to_owned();
         let mut request = self.client.request(method, url).headers(headers);
         if let Some(body) = &body {
             request = request.json(body);
         }
         let unanswered = |error: &reqwest::Error| Error::Retry {
             asked: asked.to_owned(),
-            why: in_words(error),
+            why: in_words(error, self.timeout),
             after: None,
             answered: false,
         };
         let response = request.send().await.map_err(|error| unanswered(&error))?;
         let (status, headers) = (response.status(), response.headers().clone());
+        if let Some(refresh) = used_up(&headers) {
+            self.limits.used_up(&path, refresh);
+        }
         let largest = if status.is_success() { LARGEST_ANSWER } else { LARGEST_ERROR };
         let mut read = Vec::new();
         let mut stream = response.bytes_stream();
@@ -219,66 +227,11 @@ fn same_host(one: &Url, other: &Url) -> bool {
         && one.port_or_known_default() == other.port_or_known_default()
 }
 
-fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8], asked: &str) -> Error {
-    let asked = asked.to_owned();
-    let says = says(body);
-    match status {
-        StatusCode::UNAUTHORIZED => Error::Unauthorized { asked },
-        StatusCode::FORBIDDEN => Error::Forbidden { asked, says },
-        StatusCode::NOT_FOUND => Error::NotFound { asked },
-        StatusCode::TOO_MANY_REQUESTS => Error::RateLimited { asked, after: wait(headers) },
-        _ if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
-            let detail = if says.is_empty() { String::new() } else { format!(" ({says})") };
-            Error::Retry { asked, why: format!("{status}{detail}"), after: wait(headers), answered: true }
-        }
-        _ if status.is_redirection() => Error::Refused {
-            asked,
-            status: status.as_u16(),
-            says: "it redirects to another host or in a circle, which is not followed".to_owned(),
-        },
-        _ => Error::Refused { asked, status: status.as_u16(), says },
-    }
-}
-
-/// How long to wait: Soracom's own header, or `Retry-After` in seconds or as a date.
-fn wait(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs);
-    seconds("x-soracom-ratelimit-seconds-before-refresh").or_else(|| seconds("retry-after")).or_else(|| {
-        let until = http_date(headers.get("retry-after")?)?;
-        Some(until.since(clock::now()))
-    })
-}
-
-pub(super) fn http_date(value: &HeaderValue) -> Option<Timestamp> {
-    let date = jiff::fmt::rfc2822::parse(value.to_str().ok()?).ok()?;
-    Timestamp::from_millis(date.timestamp().as_millisecond())
-}
-
-/// What a cloud says about an error, in whichever shape: `message` with `errors`, `code` with `message`, or
-/// that nested in `errorMessage` or `error`. A page of HTML says nothing.
-fn says(body: &[u8]) -> String {
-    let Ok(Value::Object(object)) = serde_json::from_slice(body) else {
-        return String::new();
-    };
-    let inner = ["errorMessage", "error"].into_iter().find_map(|key| object.get(key)?.as_object());
-    let object = inner.unwrap_or(&object);
-    let text =
-        |object: &serde_json::Map<String, Value>, key: &str| object.get(key)?.as_str().map(str::to_owned);
-    let mut parts: Vec<String> =
-        ["code", "message"].into_iter().filter_map(|key| text(object, key)).collect();
-    for error in object.get("errors").and_then(Value::as_array).into_iter().flatten().take(5) {
-        if let Some(error) = error.as_object() {
-            let field = text(error, "field").unwrap_or_default();
-            parts.push(format!("{field} {}", text(error, "message").unwrap_or_default()).trim().to_owned());
-        }
-    }
-    parts.join(": ").chars().filter(|char| !char.is_control()).take(200).collect()
-}
-
 /// The reason without the address, which may carry what a person would not print.
-fn in_words(error: &reqwest::Error) -> String {
+fn in_words(error: &reqwest::Error, timeout: Duration) -> String {
     if error.is_timeout() {
-        format!("timeout after {} s", if error.is_connect() { CONNECT } else { TOTAL }.as_secs())
+        let waited = if error.is_connect() { CONNECT.min(timeout) } else { timeout };
+        format!("timeout after {} s", waited.as_secs())
     } else {
         root_cause(error)
     }
@@ -304,42 +257,6 @@ pub(super) fn sensitive(text: &str) -> Result<HeaderValue, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_a_cloud_says_is_found_in_every_shape() {
-        for (body, expected) in [
-            (
-                r#"{"message":"bad request","errors":[{"type":"query","field":"since","message":"must be a number"}]}"#,
-                "bad request: since must be a number",
-            ),
-            (r#"{"code":"AUM0002","message":"Invalid username."}"#, "AUM0002: Invalid username."),
-            (
-                r#"{"httpStatus":400,"errorMessage":{"code":"AUM0001","message":"No token."}}"#,
-                "AUM0001: No token.",
-            ),
-            ("<html><body><h1>502 Bad Gateway</h1></body></html>", ""),
-            ("", ""),
-        ] {
-            assert_eq!(says(body.as_bytes()), expected, "{body}");
-        }
-    }
-
-    #[test]
-    fn how_long_to_wait_is_read_from_either_header() {
-        let headers = |name: &'static str, value: &'static str| {
-            HeaderMap::from_iter([(
-                reqwest::header::HeaderName::from_static(name),
-                HeaderValue::from_static(value),
-            )])
-        };
-        assert_eq!(wait(&headers("retry-after", "7")), Some(Duration::from_secs(7)));
-        assert_eq!(
-            wait(&headers("x-soracom-ratelimit-seconds-before-refresh", "10")),
-            Some(Duration::from_secs(10))
-        );
-        assert_eq!(wait(&headers("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT")), Some(Duration::ZERO));
-        assert_eq!(wait(&headers("retry-after", "soon")), None);
-    }
 
     #[test]
     fn a_host_is_the_same_only_with_scheme_and_port() {

@@ -1,6 +1,7 @@
-//! How often a cloud may be asked: the source's own ceiling, the documented ceilings of single paths, and the
-//! pause that a cloud asked for with its last 429.
+//! How often a cloud may be asked: the source's own ceiling, the documented ceilings of single paths, the pause that
+//! a cloud asked for with its last 429, and the quotas that it says are used up.
 
+use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -12,6 +13,9 @@ use tokio::time::Instant;
 
 /// A pause longer than this is reported to the caller rather than slept through in silence.
 const SILENT_PAUSE: Duration = Duration::from_secs(5);
+
+/// Soracom's quotas are those of a minute: nobody waits for one longer.
+const LONGEST_REFRESH: Duration = Duration::from_secs(60);
 
 /// A ceiling that the Sigfox documents set for one kind of path: method, how the path ends, requests, period in
 /// seconds (support.sigfox.com, API rate limiting; in force since 2019-07-01).
@@ -31,6 +35,8 @@ pub(super) struct Limits {
     own: DefaultDirectRateLimiter,
     paths: Vec<(Ceiling, DefaultDirectRateLimiter)>,
     paused_until: Mutex<Option<Instant>>,
+    /// Kinds of path whose quota is used up, until then; there are as many as the API has.
+    used_up: Mutex<HashMap<String, Instant>>,
 }
 
 impl Limits {
@@ -43,7 +49,12 @@ impl Limits {
                 (ceiling, bucket)
             })
             .collect();
-        Self { own: bucket(requests, period), paths, paused_until: Mutex::new(None) }
+        Self {
+            own: bucket(requests, period),
+            paths,
+            paused_until: Mutex::new(None),
+            used_up: Mutex::default(),
+        }
     }
 
     /// Waits until a request may be made; says how long the cloud's own pause still is if that is long.
@@ -60,8 +71,20 @@ impl Limits {
                 take(bucket).await;
             }
         }
+        let refreshed =
+            self.used_up.lock().unwrap_or_else(PoisonError::into_inner).get(&kind(&segments)).copied();
+        if let Some(refreshed) = refreshed {
+            tokio::time::sleep_until(refreshed).await;
+        }
         take(&self.own).await;
         Ok(())
+    }
+
+    /// Keeps requests of this kind of path back until its quota is fresh: asked for sooner, they would be refused.
+    pub(super) fn used_up(&self, path: &str, refresh: Duration) {
+        let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+        let refreshed = Instant::now() + refresh.min(LONGEST_REFRESH);
+        self.used_up.lock().unwrap_or_else(PoisonError::into_inner).insert(kind(&segments), refreshed);
     }
 
     /// Keeps every request back for as long as the cloud asked for.
@@ -74,6 +97,18 @@ impl Limits {
         let until = (*self.paused_until.lock().unwrap_or_else(PoisonError::into_inner))?;
         Some(until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero())
     }
+}
+
+/// A path without the identifiers in it: a quota is that of an operation, whichever device it is about.
+fn kind(segments: &[&str]) -> String {
+    let is_id = |place: usize| {
+        place
+            .checked_sub(1)
+            .and_then(|before| segments.get(before))
+            .is_some_and(|before| matches!(*before, "sigfox_devices" | "tags"))
+    };
+    let named = segments.iter().enumerate().map(|(place, name)| if is_id(place) { "*" } else { *name });
+    named.collect::<Vec<_>>().join("/")
 }
 
 fn bucket(requests: u32, period: Duration) -> DefaultDirectRateLimiter {
@@ -113,6 +148,22 @@ mod tests {
             limits.admit(&Method::GET, path).await.unwrap();
         }
         assert!(start.elapsed() >= Duration::from_millis(900));
+    }
+
+    #[tokio::test]
+    async fn a_quota_that_is_used_up_is_waited_for_and_no_other_is() {
+        let limits = Limits::new((1000, Duration::from_secs(1)));
+        limits.used_up("/v1/sigfox_devices/1A2B/data", Duration::from_millis(500));
+        for (path, least, most) in [
+            ("/v1/sigfox_devices", 0, 400),
+            ("/v1/sigfox_devices/1A2B", 0, 400),
+            ("/v1/sigfox_devices/FFFF/data", 50, 10_000),
+        ] {
+            let start = Instant::now();
+            limits.admit(&Method::GET, path).await.unwrap();
+            let waited = start.elapsed().as_millis();
+            assert!((least..most).contains(&waited), "{path}: {waited} ms");
+        }
     }
 
     #[tokio::test]

@@ -10,6 +10,7 @@ mod error;
 mod http;
 mod limit;
 mod page;
+mod refusal;
 mod row;
 pub mod sigfox;
 pub mod soracom;

@@ -37,6 +37,8 @@ pub struct Source {
     pub filter: Filter,
     /// Own ceiling: so many requests in so long.
     pub rate: (u32, Duration),
+    /// How long one request may take.
+    pub timeout: Duration,
     /// How downlinks are made.
     pub downlink: DownlinkVia,
     /// `direct` also for a device type with several devices.

@@ -19,6 +19,7 @@ fn client(cloud: &MockCloud, password: &str) -> Sigfox {
         insecure: false,
         ca_file: None,
         rate: (1000, Duration::from_secs(1)),
+        timeout: Duration::from_secs(30),
     };
     Sigfox::new(&access, SigfoxApi::V2, "login", &SecretString::from(password)).unwrap()
 }
@@ -204,6 +205,7 @@ async fn nobody_there_is_told_in_words() {
         insecure: false,
         ca_file: None,
         rate: (1000, Duration::from_secs(1)),
+        timeout: Duration::from_secs(30),
     };
     let sigfox = Sigfox::new(&access, SigfoxApi::V2, "login", &SecretString::from("secret")).unwrap();
     let error = sigfox.device_types().next_page().await.unwrap_err();

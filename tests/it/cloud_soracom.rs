@@ -187,6 +187,7 @@ fn client(cloud: &MockSoracom, key: &str) -> Soracom {
         insecure: false,
         ca_file: None,
         rate: (1000, Duration::from_secs(1)),
+        timeout: Duration::from_secs(30),
     };
     Soracom::new(&access, "keyId-1", &SecretString::from(key), None).unwrap()
 }
@@ -237,6 +238,7 @@ async fn a_session_that_ended_is_begun_again_once() {
         insecure: false,
         ca_file: None,
         rate: (1000, Duration::from_secs(1)),
+        timeout: Duration::from_secs(30),
     };
     let later = Soracom::new(&access, "keyId-1", &SecretString::from("secret"), kept).unwrap();
     assert_eq!(ids(later.devices(None)).await.unwrap().len(), 5);

@@ -129,6 +129,7 @@ pub(crate) fn config(url: &str, kind: SourceKind) -> config::Source {
         overlap: Duration::from_secs(900),
         filter: Filter { device_types: vec!["*".to_owned()], ..Filter::default() },
         rate: (10_000, Duration::from_secs(1)),
+        timeout: Duration::from_secs(30),
         downlink: DownlinkVia::None,
         direct_group: false,
         callback_token: None,

@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::clock;
 use crate::cloud::Error;
@@ -19,6 +20,8 @@ use crate::model::Timestamp;
 
 /// What is asked for; the answer does not say when the token ends.
 const LIFETIME: Duration = Duration::from_secs(86_400);
+/// Where a token could not be replaced, it is tried again after this; the old one opens the account until its end.
+const RENEW_AGAIN: Duration = Duration::from_secs(60);
 /// A token is replaced after this much of its life.
 const RENEW_AFTER: Duration = Duration::from_secs(86_400 * 8 / 10);
 
@@ -40,6 +43,10 @@ impl Session {
     fn is_fresh(&self, now: Timestamp) -> bool {
         now.since(self.begun) < RENEW_AFTER && self.begun <= now
     }
+
+    fn is_over(&self, now: Timestamp) -> bool {
+        now.since(self.begun) >= LIFETIME || self.begun > now
+    }
 }
 
 /// Keeps the session of one client. One request at a time begins a session; the others wait for it.
@@ -47,42 +54,72 @@ impl Session {
 pub(in crate::cloud) struct SessionKeeper {
     auth_key_id: String,
     auth_key: SecretString,
-    current: Mutex<(u64, Option<Session>)>,
+    current: Mutex<Current>,
+}
+
+/// A client's session.
+#[derive(Debug, Default)]
+struct Current {
+    /// How many were begun before it.
+    number: u64,
+    session: Option<Session>,
+    /// No other is asked for before this.
+    not_before: Option<Instant>,
 }
 
 impl SessionKeeper {
     pub(super) fn new(auth_key_id: &str, auth_key: &SecretString, kept: Option<Session>) -> Self {
-        let current = Mutex::new((0, kept));
+        let current = Mutex::new(Current { session: kept, ..Current::default() });
         Self { auth_key_id: auth_key_id.to_owned(), auth_key: auth_key.clone(), current }
     }
 
     /// The headers of the current session, and its number.
     pub(in crate::cloud) async fn headers(&self, http: &Http) -> Result<(HeaderMap, u64), Error> {
         let mut current = self.current.lock().await;
-        if current.1.as_ref().is_none_or(|session| !session.is_fresh(clock::now())) {
-            current.1 = Some(self.begin(http).await?);
-            current.0 += 1;
-        }
+        self.renew(&mut current, http).await?;
         let mut headers = HeaderMap::new();
-        if let Some(session) = &current.1 {
+        if let Some(session) = &current.session {
             headers.insert("x-soracom-api-key", sensitive(&session.api_key)?);
             headers.insert("x-soracom-token", sensitive(&session.token)?);
         }
         headers.insert("x-soracom-lang", reqwest::header::HeaderValue::from_static("en"));
-        Ok((headers, current.0))
+        Ok((headers, current.number))
+    }
+
+    /// Begins a session where there is none that is fresh. A login that fails for the moment hinders nobody for as
+    /// long as the old session lasts.
+    async fn renew(&self, current: &mut Current, http: &Http) -> Result<(), Error> {
+        let now = clock::now();
+        let lasting = current.session.as_ref().filter(|session| !session.is_over(now));
+        let is_early = current.not_before.is_some_and(|until| Instant::now() < until);
+        if lasting.is_some_and(|session| is_early || session.is_fresh(now)) {
+            return Ok(());
+        }
+        match self.begin(http).await {
+            Ok(session) => {
+                *current = Current { number: current.number + 1, session: Some(session), not_before: None };
+                Ok(())
+            }
+            Err(error) if lasting.is_some() && error.is_passing() => {
+                tracing::debug!(%error, "the session goes on, a new one could not be begun");
+                current.not_before = Some(Instant::now() + RENEW_AGAIN);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Forgets the session with this number, unless another has been begun since.
     pub(in crate::cloud) async fn forget(&self, number: u64) {
         let mut current = self.current.lock().await;
-        if current.0 == number {
-            current.1 = None;
+        if current.number == number {
+            current.session = None;
         }
     }
 
     /// The current session, to be kept over a restart.
     pub(in crate::cloud) async fn current(&self) -> Option<Session> {
-        self.current.lock().await.1.clone()
+        self.current.lock().await.session.clone()
     }
 
     async fn begin(&self, http: &Http) -> Result<Session, Error> {

@@ -77,6 +77,7 @@ fn source(reader: &mut Reader<'_>, name: &str, place: Place, listens: bool) -> O
         overlap: table.duration("overlap")?,
         filter,
         rate: table.rate("rate")?,
+        timeout: table.duration("timeout")?,
         downlink: downlink?,
         direct_group: table.boolean("direct_group")?,
         callback_token,

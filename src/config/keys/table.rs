@@ -223,6 +223,7 @@ static SOURCE: &[Key] = &[
     key("devices", Texts, Derived("all"), "Ids of the devices that are taken; `*` and `?` allowed."),
     key("except_devices", Texts, Nothing, "Ids of devices that are left out; `*` and `?` allowed."),
     key("rate", Rate, Default("50/10s"), "Own ceiling on requests: so many in so long."),
+    key("timeout", Duration(1), Default("30s"), "How long one request may take, its answer included."),
     key(
         "downlink",
         Choice(&["callback", "direct", "soracom", "none"]),
