@@ -21,7 +21,7 @@ pub(crate) struct Args {
     /// Where to serve; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090", value_parser = loopback)]
     listen: SocketAddr,
-    /// How many times faster than the wall clock the devices live
+    /// How many times faster than the wall clock the clouds' clock runs, with all times in their answers
     #[arg(long, value_name = "N", default_value = "1", value_parser = pace)]
     speed: Pace,
     /// The same seed makes the same devices and measurements
@@ -30,6 +30,9 @@ pub(crate) struct Args {
     /// How many devices there are
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     devices: u16,
+    /// How often each device sends, by the clouds' clock
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = interval)]
+    every: Duration,
     /// How much history there is at the start
     #[arg(long, value_name = "DURATION", default_value = "6h", value_parser = duration)]
     history: Duration,
@@ -62,6 +65,12 @@ fn pace(text: &str) -> Result<Pace, String> {
     Pace::new(speed).map_err(|error| error.to_string())
 }
 
+fn interval(text: &str) -> Result<Duration, String> {
+    duration(text).and_then(|every| {
+        if every < Duration::from_secs(1) { Err("expected at least 1s".to_owned()) } else { Ok(every) }
+    })
+}
+
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).ok_or_else(|| "expected a duration, such as 30s, 15m or 2h".to_owned())
 }
@@ -76,7 +85,7 @@ async fn serve(args: Args) -> anyhow::Result<Exit> {
     let scenario = Scenario {
         seed: args.seed,
         devices: args.devices,
-        pace: args.speed,
+        every: args.every,
         history: args.history,
         callbacks: args.callback_url.map(|target| (target, args.callback_token.clone())),
         ..Scenario::default()
@@ -87,6 +96,7 @@ async fn serve(args: Args) -> anyhow::Result<Exit> {
         logins: logins.clone(),
         rate_limits: !args.no_rate_limits,
         faults: args.fault,
+        clock: args.speed,
         ..Options::default()
     };
     let simulator = Simulator::bind(scenario.build(clock::now()), options).await?;

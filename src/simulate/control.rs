@@ -13,7 +13,6 @@ use super::answer::{Answer, Refusal};
 use super::fault::Fault;
 use super::shared::Shared;
 use super::world::{Device, Received, Telegram, Uplink};
-use crate::clock;
 use crate::model::{DeviceId, Payload, Timestamp};
 
 /// All paths below `/sim`.
@@ -119,7 +118,7 @@ async fn add_uplink(State(shared): State<Arc<Shared>>, Json(new): Json<NewUplink
         }
         None => {
             let telegram = Telegram { payload: Some(new.data), ack: new.ack };
-            world.send(new.device, telegram, clock::now()).ok_or_else(Refusal::not_found)?
+            world.send(new.device, telegram, shared.now()).ok_or_else(Refusal::not_found)?
         }
     };
     drop(world);
@@ -141,7 +140,7 @@ async fn send(
 ) -> Answer {
     let Json(Send { ack }) = body.unwrap_or_default();
     let telegram = Telegram { payload: None, ack };
-    let uplink = shared.world().send(id, telegram, clock::now()).ok_or_else(Refusal::not_found)?;
+    let uplink = shared.world().send(id, telegram, shared.now()).ok_or_else(Refusal::not_found)?;
     shared.changed.notify_one();
     Ok(Json(sent(&uplink)))
 }
@@ -178,7 +177,7 @@ async fn complain(
     Path(id): Path<DeviceId>,
     Json(complaint): Json<Complaint>,
 ) -> Result<StatusCode, Refusal> {
-    let known = shared.world().complain(id, &complaint.severity, &complaint.info, clock::now());
+    let known = shared.world().complain(id, &complaint.severity, &complaint.info, shared.now());
     shared.changed.notify_one();
     if known { Ok(StatusCode::NO_CONTENT) } else { Err(Refusal::not_found()) }
 }

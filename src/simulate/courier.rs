@@ -11,7 +11,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::shared::Shared;
 use super::world::{Delivery, Outcome};
-use crate::clock;
 
 /// The cloud waits so long for an answer, at whatever speed the world lives: it is the gateway's real time.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -24,23 +23,24 @@ const AT_ONCE: usize = 500;
 pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) -> anyhow::Result<()> {
     let client = client()?;
     let mut under_way = FuturesUnordered::new();
-    shared.world().start(clock::now());
+    shared.world().start(shared.now());
     loop {
         // Registered before the agenda is looked at, so that nothing that is added in between is missed.
         let changed = shared.changed.notified();
-        let now = clock::now();
+        let now = shared.now();
         let mut wait = Duration::from_secs(3600);
         if under_way.len() < AT_ONCE {
             let mut world = shared.world();
             under_way.extend(world.advance(now).into_iter().map(|delivery| call(&client, delivery)));
-            wait = world.next_due().map_or(wait, |due| due.since(now));
+            wait = world.next_due().map_or(wait, |due| shared.clock.real(due.since(now)));
         }
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             () = changed => {}
             () = tokio::time::sleep(wait) => {}
             Some((delivery, outcome)) = under_way.next() => {
-                shared.world().settle(delivery, &outcome, clock::now());
+                let now = shared.now();
+                shared.world().settle(delivery, &outcome, now);
             }
         }
     }

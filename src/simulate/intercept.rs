@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, DATE, HeaderName, HeaderValue, RETRY_AFTER};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
@@ -14,6 +14,7 @@ use super::answer::Refusal;
 use super::connection::Cutter;
 use super::fault::FaultKind;
 use super::shared::Shared;
+use crate::model::Timestamp;
 
 /// Our own answers are never longer.
 const LONGEST: usize = 16 * 1024 * 1024;
@@ -31,7 +32,29 @@ pub(super) async fn intercept(
     }
     shared.count(format!("{} {path}", request.method()));
     let address = request.uri().path_and_query().map_or(path, ToString::to_string);
-    let Some(fault) = shared.strike(&address) else { return next.run(request).await };
+    let mut response = match shared.strike(&address) {
+        None => next.run(request).await,
+        Some(fault) => go_wrong(fault, cutter, address, request, next).await,
+    };
+    if let Some(date) = http_date(shared.now()) {
+        response.headers_mut().insert(DATE, date);
+    }
+    response
+}
+
+/// What the world's clock shows, as a header; the server's own would be the wall clock's.
+fn http_date(now: Timestamp) -> Option<HeaderValue> {
+    let date = jiff::Timestamp::from_millisecond(now.as_millis()).ok()?;
+    HeaderValue::from_str(&date.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()).ok()
+}
+
+async fn go_wrong(
+    fault: FaultKind,
+    cutter: Cutter,
+    address: String,
+    request: Request,
+    next: Next,
+) -> Response {
     tracing::debug!(?fault, address, "fault strikes");
     let own = match request.headers().get("host").and_then(|host| host.to_str().ok()) {
         Some(host) => format!("http://{host}{address}"),

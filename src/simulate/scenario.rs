@@ -15,7 +15,7 @@ pub const WEATHER_TYPE: &str = "5f0000000000000000000001";
 pub const SENSIT_TYPE: &str = "5f0000000000000000000002";
 
 /// The shortest interval that 140 messages a day allow, rounded down to what people expect.
-const EVERY: Duration = Duration::from_secs(600);
+const TEN_MINUTES: Duration = Duration::from_secs(600);
 
 /// Where the weather monitors stand: a walk along the Loire.
 const NAMES: [&str; 10] =
@@ -28,6 +28,8 @@ pub struct Scenario {
     pub seed: u64,
     /// How many devices there are.
     pub devices: u16,
+    /// How often each device sends; at least a second.
+    pub every: Duration,
     /// How fast the world lives.
     pub pace: Pace,
     /// How much history there is at the start.
@@ -45,6 +47,7 @@ impl Default for Scenario {
         Self {
             seed: 1,
             devices: 20,
+            every: TEN_MINUTES,
             pace: Pace::default(),
             history: Duration::ZERO,
             callbacks: None,
@@ -67,7 +70,7 @@ impl Scenario {
             .with_type(self.called(weather.grammar(WEATHER_GRAMMAR), 0xc0))
             .with_type(self.called(sensit, 0xd0));
         for index in 0..self.devices {
-            let device = device(index, &mut rng);
+            let device = device(index, self.every, &mut rng);
             world.add_device(match (index % 6 == 5, self.soracom_alone) {
                 (false, _) => device,
                 (true, false) => device.soracom(),
@@ -92,12 +95,14 @@ impl Scenario {
     }
 
     fn remember(&self, world: &mut World, now: Timestamp) {
-        let sent = u32::try_from(self.history.as_secs() / EVERY.as_secs()).unwrap_or(u32::MAX);
+        let sent = u32::try_from(self.history.as_secs() / self.every.as_secs().max(1)).unwrap_or(u32::MAX);
         let ids: Vec<DeviceId> = world.devices().map(|device| device.id).collect();
         for (index, id) in (0_u32..).zip(ids) {
             for back in (1..=sent).rev() {
                 // The devices are spread over the interval, as they are later by their schedules.
-                let time = now.minus(EVERY * back).plus(Duration::from_secs(u64::from(index % 600)));
+                let time = now
+                    .minus(self.every * back)
+                    .plus(Duration::from_secs(u64::from(index) % self.every.as_secs().max(1)));
                 if let Some(uplink) = world.emit(id, Telegram::default(), time) {
                     world.record(uplink);
                 }
@@ -107,7 +112,7 @@ impl Scenario {
 }
 
 /// The first device of each ten asks for downlinks with every uplink, the others seldom.
-fn device(index: u16, rng: &mut fastrand::Rng) -> Device {
+fn device(index: u16, every: Duration, rng: &mut fastrand::Rng) -> Device {
     let outdoors = index % 2 == 0;
     let nth = usize::from(index / 2);
     let name = NAMES.get(nth % NAMES.len()).copied().unwrap_or_default();
@@ -122,7 +127,7 @@ fn device(index: u16, rng: &mut fastrand::Rng) -> Device {
         (SENSIT_TYPE, format!("Room {name}{suffix}"), Sensor::sensit(rng))
     };
     let schedule = Schedule {
-        every: EVERY,
+        every,
         sensor,
         asks_every: if index % 10 == 0 { 1 } else { 6 },
         located_every: if outdoors { 2 } else { 0 },

@@ -15,6 +15,7 @@ use super::answer::Refusal;
 use super::connection::{Cuttable, Cutter};
 use super::fault::Fault;
 use super::intercept::intercept;
+use super::pace::{Pace, WorldClock};
 use super::shared::{Cursor, Logins, Shared};
 use super::world::{Received, Telegram, Uplink, World};
 use super::{altair, control, courier, sigfox_v1, sigfox_v2, soracom};
@@ -34,6 +35,8 @@ pub struct Options {
     pub rate_limits: bool,
     /// What goes wrong from the start.
     pub faults: Vec<Fault>,
+    /// How fast the world's clock runs; it is right when the simulator starts.
+    pub clock: Pace,
 }
 
 impl Default for Options {
@@ -44,6 +47,7 @@ impl Default for Options {
             cursor: Cursor::default(),
             rate_limits: true,
             faults: Vec::new(),
+            clock: Pace::default(),
         }
     }
 }
@@ -66,8 +70,9 @@ impl Simulator {
             .await
             .with_context(|| format!("the simulator cannot listen on {}", options.listen))?;
         let address = listener.local_addr().context("the simulator's address")?;
-        let Options { logins, cursor, rate_limits, faults, .. } = options;
-        let shared = Arc::new(Shared::new(world, logins, cursor, rate_limits, faults));
+        let Options { logins, cursor, rate_limits, faults, clock, .. } = options;
+        let clock = WorldClock::new(clock::now(), clock);
+        let shared = Arc::new(Shared::new(world, clock, logins, cursor, rate_limits, faults));
         Ok(Self { listener, address, shared })
     }
 
@@ -165,7 +170,8 @@ impl Running {
 
     /// Makes a device send now; its callbacks are called. None if there is no such device.
     pub fn send(&self, device: DeviceId, telegram: Telegram) -> Option<Uplink> {
-        self.world(|world| world.send(device, telegram, clock::now()))
+        let now = self.shared.now();
+        self.world(|world| world.send(device, telegram, now))
     }
 
     /// Puts a message into the history that only a poll finds.

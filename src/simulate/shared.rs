@@ -8,8 +8,11 @@ use tokio::sync::Notify;
 
 use super::altair::Studio;
 use super::fault::{Fault, FaultKind};
+use super::pace::WorldClock;
 use super::soracom::Sessions;
 use super::world::World;
+use crate::clock;
+use crate::model::Timestamp;
 
 /// So many different paths are counted apart.
 const MOST_PATHS: usize = 10_000;
@@ -59,6 +62,7 @@ pub enum Cursor {
 /// The state of a running simulator.
 #[derive(Debug)]
 pub(super) struct Shared {
+    pub(super) clock: WorldClock,
     pub(super) logins: Logins,
     pub(super) cursor: Cursor,
     pub(super) rate_limits: bool,
@@ -75,12 +79,14 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(
         world: World,
+        clock: WorldClock,
         logins: Logins,
         cursor: Cursor,
         rate_limits: bool,
         faults: Vec<Fault>,
     ) -> Self {
         Self {
+            clock,
             logins,
             cursor,
             rate_limits,
@@ -92,6 +98,11 @@ impl Shared {
             requests: Mutex::default(),
             recent: Mutex::default(),
         }
+    }
+
+    /// What time it is in the world.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.at(clock::now())
     }
 
     /// The world, for as long as the guard lives; never across an await.

@@ -7,7 +7,6 @@ use axum::Json;
 use axum::extract::{Path, State};
 use serde_json::{Map, Value, json};
 
-use crate::clock;
 use crate::model::Timestamp;
 use crate::simulate::answer::{Answer, Question, Refusal, clamped};
 use crate::simulate::shared::Shared;
@@ -23,7 +22,7 @@ pub(super) async fn of_type(
 ) -> Answer {
     let world = shared.world();
     world.device_type(&id).ok_or_else(Refusal::not_found)?;
-    page(&world, Of::Type(&id), &question, message)
+    page(&world, Of::Type(&id), &question, shared.now(), message)
 }
 
 /// `GET /devices/{id}/messages`.
@@ -33,7 +32,7 @@ pub(super) async fn of_device(
     question: Question,
 ) -> Answer {
     let device = existing(&shared, &id)?;
-    page(&shared.world(), Of::Device(device), &question, message)
+    page(&shared.world(), Of::Device(device), &question, shared.now(), message)
 }
 
 /// `GET /devices/{id}/locations`: asked in seconds, answered in milliseconds.
@@ -43,7 +42,7 @@ pub(super) async fn locations(
     question: Question,
 ) -> Answer {
     let device = existing(&shared, &id)?;
-    page(&shared.world(), Of::Device(device), &question, |uplink, now| {
+    page(&shared.world(), Of::Device(device), &question, shared.now(), |uplink, now| {
         let time = uplink.time.as_millis();
         match uplink.position.filter(|position| position.known <= now) {
             Some(position) => json!({
@@ -60,14 +59,19 @@ fn second(question: &Question, name: &'static str) -> Result<Option<Timestamp>, 
     Ok(question.number(name)?.map(|seconds| clamped(seconds.saturating_mul(1000))))
 }
 
-fn page(world: &World, of: Of<'_>, question: &Question, row: impl Fn(&Uplink, Timestamp) -> Value) -> Answer {
+fn page(
+    world: &World,
+    of: Of<'_>,
+    question: &Question,
+    now: Timestamp,
+    row: impl Fn(&Uplink, Timestamp) -> Value,
+) -> Answer {
     let whole_second = Duration::from_millis(999);
     let before = second(question, "before")?;
     let before = before.map_or_else(|| clamped(i64::MAX), |before| before.plus(whole_second));
     let since = second(question, "since")?.unwrap_or_default();
     let cut = Cut { since, before, offset: question.offset()?, limit: question.limit(100, 100)? };
     let (rows, after) = world.history().newest_first(of, cut);
-    let now = clock::now();
     let data: Vec<Value> = rows.iter().map(|uplink| row(uplink, now)).collect();
     let mut answer = Map::from_iter([("data".to_owned(), json!(data))]);
     if let Some(after) = after {
@@ -123,7 +127,7 @@ fn message(uplink: &Uplink, now: Timestamp) -> Value {
 /// `GET /devices/{id}/messages/metric`.
 pub(super) async fn metric(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Answer {
     let device = existing(&shared, &id)?;
-    Ok(Json(metric_of(&shared.world(), device, clock::now())))
+    Ok(Json(metric_of(&shared.world(), device, shared.now())))
 }
 
 /// `GET /devices/{id}/consumptions/{year}`.

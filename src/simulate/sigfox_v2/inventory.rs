@@ -8,7 +8,6 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use crate::clock;
 use crate::model::{DeviceId, Timestamp};
 use crate::simulate::answer::{Answer, Question, Refusal};
 use crate::simulate::shared::Shared;
@@ -153,7 +152,7 @@ pub(super) async fn devices(State(shared): State<Arc<Shared>>, question: Questio
     if !shared.within_limit("devices", 50, Duration::from_secs(10)) {
         return Err(Refusal::too_many());
     }
-    let (world, now) = (shared.world(), clock::now());
+    let (world, now) = (shared.world(), shared.now());
     let listed = |device: &&Device| {
         device.in_sigfox
             && question.parameter("deviceTypeId").is_none_or(|kind| device.device_type == kind)
@@ -167,7 +166,7 @@ pub(super) async fn device(State(shared): State<Arc<Shared>>, Path(id): Path<Str
     let id = existing(&shared, &id)?;
     let world = shared.world();
     let device = world.device(id).ok_or_else(Refusal::not_found)?;
-    Ok(Json(device_row(&world, device, clock::now())))
+    Ok(Json(device_row(&world, device, shared.now())))
 }
 
 fn device_row(world: &World, device: &Device, now: Timestamp) -> Value {

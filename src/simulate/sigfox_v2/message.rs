@@ -8,7 +8,6 @@ use axum::extract::{Path, State};
 use serde_json::{Map, Value, json};
 
 use super::inventory::existing;
-use crate::clock;
 use crate::model::{DeviceId, Timestamp};
 use crate::simulate::answer::{Answer, Question, Refusal, clamped};
 use crate::simulate::shared::{Cursor, Shared};
@@ -25,7 +24,7 @@ pub(super) async fn of_type(
 ) -> Answer {
     let world = shared.world();
     world.device_type(&id).ok_or_else(Refusal::not_found)?;
-    page(&world, shared.cursor, Of::Type(&id), &question)
+    page(&world, shared.cursor, Of::Type(&id), &question, shared.now())
 }
 
 /// `GET /devices/{id}/messages`; one request a second for each device.
@@ -38,10 +37,10 @@ pub(super) async fn of_device(
     if !shared.within_limit(&format!("messages of {device}"), 1, Duration::from_secs(1)) {
         return Err(Refusal::too_many());
     }
-    page(&shared.world(), shared.cursor, Of::Device(device), &question)
+    page(&shared.world(), shared.cursor, Of::Device(device), &question, shared.now())
 }
 
-fn page(world: &World, cursor: Cursor, of: Of<'_>, question: &Question) -> Answer {
+fn page(world: &World, cursor: Cursor, of: Of<'_>, question: &Question, now: Timestamp) -> Answer {
     let mut before = question.millis("before")?.unwrap_or_else(|| clamped(i64::MAX));
     if cursor == Cursor::Excluded && question.parameter("before").is_some() {
         before = before.minus(Duration::from_millis(1));
@@ -50,7 +49,6 @@ fn page(world: &World, cursor: Cursor, of: Of<'_>, question: &Question) -> Answe
     let cut = Cut { since, before, offset: question.offset()?, limit: question.limit(100, 100)? };
     let (rows, after) = world.history().newest_first(of, cut);
     let fields = Fields(question.parameter("fields").unwrap_or_default());
-    let now = clock::now();
     let data: Vec<Value> = rows.iter().map(|uplink| message(world, uplink, &fields, now)).collect();
     let next = after.map(|after| {
         let limit = ("limit", cut.limit.to_string());
@@ -203,7 +201,7 @@ pub(super) async fn locations(
     let since = question.millis("since")?.unwrap_or_default();
     let cut = Cut { since, before, offset: question.offset()?, limit: question.limit(100, 100)? };
     let (rows, after) = world.history().newest_first(Of::Device(device), cut);
-    let now = clock::now();
+    let now = shared.now();
     let row = |uplink: &&Uplink| match uplink.position.filter(|position| position.known <= now) {
         Some(position) => json!({
             "time": uplink.time.as_millis(), "valid": true, "lat": position.latitude, "lng": position.longitude,
@@ -221,7 +219,7 @@ pub(super) async fn locations(
 /// `GET /devices/{id}/messages/metric`.
 pub(super) async fn metric(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Answer {
     let device = existing(&shared, &id)?;
-    Ok(Json(metric_of(&shared.world(), device, clock::now())))
+    Ok(Json(metric_of(&shared.world(), device, shared.now())))
 }
 
 /// How many messages there were in the last day, week and month.

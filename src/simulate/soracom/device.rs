@@ -11,7 +11,6 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{OPERATOR, not_found, refusal};
-use crate::clock;
 use crate::model::{DeviceId, DownlinkPayload, Timestamp};
 use crate::simulate::answer::{Answer, Question, Refusal};
 use crate::simulate::shared::Shared;
@@ -110,7 +109,7 @@ fn changed(
     let device = world.device_mut(id).ok_or_else(not_found)?;
     let registration = device.registration.as_mut().ok_or_else(not_found)?;
     change(registration)?;
-    registration.modified = clock::now();
+    registration.modified = shared.now();
     let device = world.device(id).ok_or_else(not_found)?;
     device_row(&world, device).map(Json).ok_or_else(not_found)
 }
@@ -143,7 +142,7 @@ pub(super) async fn register(
         None => BTreeMap::new(),
         Some(tags) => serde_json::from_value(tags.clone()).ok().ok_or_else(|| wrong("tags is invalid."))?,
     };
-    let registration = Registration { tags, group: None, modified: clock::now(), ..Registration::default() };
+    let registration = Registration { tags, group: None, modified: shared.now(), ..Registration::default() };
     let mut world = shared.world();
     match world.device_mut(id) {
         Some(device) if device.registration.is_some() => {

@@ -21,7 +21,6 @@ pub(super) use session::Sessions;
 
 use super::answer::Refusal;
 use super::shared::Shared;
-use crate::clock;
 
 /// The operator that everything simulated belongs to.
 const OPERATOR: &str = "OP0000000000";
@@ -90,7 +89,7 @@ async fn authorize(State(shared): State<Arc<Shared>>, request: Request, next: Ne
 fn shows_token(shared: &Shared, headers: &HeaderMap) -> Option<bool> {
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let (key, token) = (header("x-soracom-api-key")?, header("x-soracom-token")?);
-    Some(shared.sessions().holds(key, token, clock::now()))
+    Some(shared.sessions().holds(key, token, shared.now()))
 }
 
 /// Counts requests by kind of path and says in every answer what is left.

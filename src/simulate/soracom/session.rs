@@ -10,7 +10,6 @@ use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::{OPERATOR, refusal};
-use crate::clock;
 use crate::model::Timestamp;
 use crate::simulate::answer::{Answer, Refusal};
 use crate::simulate::shared::Shared;
@@ -71,7 +70,7 @@ pub(super) async fn log_in(
     if !right {
         return Err(refusal(StatusCode::UNAUTHORIZED, "AUM0002", "Invalid username or password."));
     }
-    let end = clock::now().plus(life(&shared, &body)?);
+    let end = shared.now().plus(life(&shared, &body)?);
     let (key, token) = shared.sessions().give(None, end);
     Ok(Json(json!({ "apiKey": key, "operatorId": OPERATOR, "token": token, "userName": "gateway" })))
 }
@@ -86,7 +85,7 @@ pub(super) async fn renew(
     if operator != OPERATOR {
         return Err(refusal(StatusCode::FORBIDDEN, "AUM0007", "You are not allowed to do that."));
     }
-    let end = clock::now().plus(life(&shared, &body)?);
+    let end = shared.now().plus(life(&shared, &body)?);
     let key = headers.get("x-soracom-api-key").and_then(|key| key.to_str().ok());
     let (_, token) = shared.sessions().give(key, end);
     Ok(Json(json!({ "token": token })))

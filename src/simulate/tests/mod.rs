@@ -2,6 +2,7 @@
 
 mod altair;
 mod callback;
+mod clock;
 mod downlink;
 mod fault;
 mod fixture;
