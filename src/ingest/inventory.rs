@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::health::{Failure, Job, Outcome};
 use super::source::Room;
 use crate::clock;
@@ -17,7 +19,7 @@ const FRESH: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub(super) struct Inventory {
     /// When the last one was taken.
-    taken: Option<Timestamp>,
+    taken: Option<Instant>,
     /// Devices that send but that no inventory lists; bounded by the number of devices.
     unlisted: HashSet<DeviceId>,
 }
@@ -28,7 +30,7 @@ impl Room {
         let mut inventory = self.inventory.lock().await;
         let outcome = self.inventory_now(cloud).await;
         if outcome.is_ok() {
-            *inventory = Inventory { taken: Some(clock::now()), unlisted: HashSet::new() };
+            *inventory = Inventory { taken: Some(Instant::now()), unlisted: HashSet::new() };
         }
         outcome
     }
@@ -50,12 +52,12 @@ impl Room {
         if unknown.is_empty() {
             return Ok(());
         }
-        if inventory.taken.is_none_or(|taken| clock::now().since(taken) > FRESH) {
+        if inventory.taken.is_none_or(|taken| taken.elapsed() > FRESH) {
             if let Err(failure) = self.inventory_now(cloud).await {
                 // A device without a name now is better than a message later.
                 tracing::debug!(source = %self.name(), %failure, "new devices are taken without the inventory");
             }
-            inventory.taken = Some(clock::now());
+            inventory.taken = Some(Instant::now());
             unknown = self.unknown(&unknown)?;
         }
         if unknown.is_empty() {

@@ -7,7 +7,6 @@ use std::time::Duration;
 use super::health::{Failure, Job, Outcome};
 use super::inventory::blocking;
 use super::source::Room;
-use crate::clock;
 use crate::cloud::Error;
 use crate::cloud::sigfox::{Position, Sigfox, Window};
 use crate::model::{Device, DeviceId, Event, Location, Timestamp, Uplink};
@@ -22,7 +21,7 @@ const MOST_DEVICES: usize = 2000;
 impl Room {
     /// Reads the locations of every device that was heard within the last day.
     pub(super) async fn read_locations(&self, cloud: &Sigfox) -> Outcome {
-        let since = clock::now().minus(TRAILING);
+        let since = self.cloud_now().minus(TRAILING);
         let heard = |device: &Device| device.last_seen.is_some_and(|seen| seen >= since);
         let mut devices = self.store.devices()?;
         devices.retain(|device| device.source == *self.name() && !device.gone && heard(device));

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::Scope;
 use super::backoff::Backoff;
+use super::cloud_clock::reached;
 use super::health::{Failure, Job, Outcome};
 use super::inventory::blocking;
 use super::source::Room;
@@ -44,10 +45,9 @@ impl Room {
         if let Some(device) = scope.device {
             return self.poll_device(cloud, device, scope).await;
         }
-        let now = clock::now();
         let mut gap = None;
         let outcome = self.each_type(cloud, Job::Messages, scope, &mut gap).await;
-        self.tell_gap(gap, now.minus(HISTORY));
+        self.tell_gap(gap, self.cloud_now().minus(HISTORY));
         outcome
     }
 
@@ -65,7 +65,7 @@ impl Room {
 
     /// Looks through the whole backfill window again for what came later than the overlap reaches.
     pub(super) async fn resync(&self, cloud: &Sigfox) -> Outcome {
-        let scope = Scope { device: None, from: Some(clock::now().minus(self.config.backfill)) };
+        let scope = Scope { device: None, from: Some(self.cloud_now().minus(self.config.backfill)) };
         self.each_type(cloud, Job::Resync, scope, &mut None).await
     }
 
@@ -79,19 +79,20 @@ impl Room {
         gap: &mut Option<Timestamp>,
     ) -> Outcome {
         let cursor = self.store.cursor(self.name(), &listed.id)?;
-        let now = clock::now();
         let span = self.span(cursor, scope);
         // A look further back says nothing about what was read since.
         let moves = (job == Job::Messages).then_some(listed.id.as_str());
         let odd = self.sweep(cloud, job, &Of::Type(listed), span, moves).await?;
-        if let Some(cursor) = cursor.filter(|cursor| moves.is_some() && now.since(*cursor) > HISTORY) {
+        // By what the cloud's clock says now: ours may have jumped since the last poll.
+        let is_gone = |cursor: &Timestamp| moves.is_some() && self.cloud_now().since(*cursor) > HISTORY;
+        if let Some(cursor) = cursor.filter(is_gone) {
             *gap = Some(gap.map_or(cursor, |gap| gap.min(cursor)));
         }
         Ok(odd)
     }
 
     pub(super) fn span(&self, cursor: Option<Timestamp>, scope: Scope) -> Span {
-        let new = Span::since(cursor, clock::now(), self.config.overlap, self.config.backfill);
+        let new = Span::since(cursor, self.cloud_now(), self.config.overlap, self.config.backfill);
         // The cursor moves to the end of what was asked: from later on than it, it would leave a hole.
         Span { from: scope.from.map_or(new.from, |from| from.min(new.from)), to: None }
     }
@@ -183,13 +184,13 @@ impl Room {
             match self.collect(cloud, job, of, span).await? {
                 Collected::All(found) => {
                     odd = odd.or(found.odd.first().cloned());
-                    // Not beyond now by either clock: a cursor in the future would hide what comes meanwhile.
-                    let reached = span.to.unwrap_or(found.date.unwrap_or(asked_at).min(asked_at));
+                    let newest = found.uplinks.iter().map(|uplink| uplink.time).max();
+                    let reached = span.to.unwrap_or_else(|| reached(asked_at, found.date, newest));
                     let cursor = cursor.filter(|_| found.whole).map(|scope| (scope.to_owned(), reached));
                     self.keep_uplinks(cloud, of, found, cursor).await?;
                 }
                 Collected::TooMany(reached) => {
-                    let pieces = span.pieces(reached, asked_at).ok_or_else(|| Error::Malformed {
+                    let pieces = span.pieces(reached, self.cloud_now()).ok_or_else(|| Error::Malformed {
                         asked: "messages".to_owned(),
                         why: format!("more than {MOST_UPLINKS} messages within seconds"),
                     })?;
@@ -232,7 +233,7 @@ impl Room {
             let received = clock::now();
             for message in &page.rows {
                 if span.holds(message.time) && self.config.filter.takes_device(message.device) {
-                    let uplink = uplink(message, self.name(), received, self.config.overlap);
+                    let uplink = uplink(message, self.name(), received, self.is_history(message.time));
                     // A page's border brings rows again; the later copy knows as much.
                     let next = found.uplinks.len();
                     if *by_id.entry(uplink.id()).or_insert(next) == next {
@@ -273,7 +274,7 @@ impl Room {
         uplinks: Vec<Uplink>,
         cursor: Option<(String, Timestamp)>,
     ) -> Result<(), Failure> {
-        let received = clock::now();
+        let received = self.cloud_now();
         let (store, source) = (self.store.clone(), self.name().clone());
         let recorded = blocking(move || {
             let cursor = cursor.as_ref().map(|(scope, time)| (&source, scope.as_str(), *time));

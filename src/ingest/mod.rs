@@ -2,6 +2,7 @@
 //! and goes on through whatever a cloud does. It knows no broker: what it stores is published by `publish`.
 
 mod backoff;
+mod cloud_clock;
 mod health;
 mod inventory;
 mod locations;

@@ -76,7 +76,7 @@ impl Room {
         let key = format!("{kind}/{}/{device_type}", self.name());
         let note = self.store.note(&key)?;
         let last = note.and_then(|note| String::from_utf8(note).ok()?.parse().ok());
-        let since = last.unwrap_or_else(|| clock::now().minus(FIRST));
+        let since = last.unwrap_or_else(|| self.cloud_now().minus(FIRST));
         Ok((key, Window { since: Some(since), before: None }))
     }
 
@@ -130,7 +130,7 @@ impl Room {
             payload,
             source: self.name().clone(),
             received,
-            replay: received.since(row.time) > self.config.overlap,
+            replay: self.is_history(row.time),
             link_quality: None,
             rssi: None,
             snr: None,

@@ -17,7 +17,7 @@ use crate::model::Timestamp;
 /// Parts of an interval that a tick may come early or late, so that many gateways do not ask at once.
 const JITTER: f64 = 0.05;
 /// The scheduler looks at its jobs twice a second; a tick this late is one that will not come.
-const TOO_LATE: Duration = Duration::from_secs(10);
+const TOO_LATE: Duration = Duration::from_secs(3);
 /// How often the scheduler is asked where its next tick is, where it did not say.
 const UNKNOWN: Duration = Duration::from_secs(60);
 
@@ -42,13 +42,7 @@ impl Clockwork {
                         self.scheduler.insert(scheduler).clone()
                     }
                 };
-                let due = Arc::new(Notify::new());
-                let nudge = Arc::clone(&due);
-                let job = Job::new(expression, move |_, _| nudge.notify_one())
-                    .with_context(|| format!("cannot schedule `{expression}`"))?;
-                let job =
-                    scheduler.add(job).await.with_context(|| format!("cannot schedule `{expression}`"))?;
-                Ok(Ticker::Cron { scheduler, job, due, last: None })
+                Ok(Ticker::Cron(Box::new(Cron::new(scheduler, expression).await?)))
             }
         }
     }
@@ -72,16 +66,74 @@ pub(super) enum Ticker {
         next: Instant,
     },
     /// By a cron expression in UTC.
-    Cron {
-        /// Who knows the expression.
-        scheduler: JobScheduler,
-        /// Its job there.
-        job: Uuid,
-        /// Is notified at each tick.
-        due: Arc<Notify>,
-        /// The tick before.
-        last: Option<Instant>,
-    },
+    Cron(Box<Cron>),
+}
+
+/// A job of the cron scheduler.
+pub(super) struct Cron {
+    scheduler: JobScheduler,
+    expression: String,
+    job: Uuid,
+    /// Is notified at each tick.
+    due: Arc<Notify>,
+    /// The tick before.
+    last: Option<Instant>,
+    /// What the clock said when the job was last looked at.
+    looked: (Instant, Timestamp),
+}
+
+impl Cron {
+    async fn new(scheduler: JobScheduler, expression: &str) -> anyhow::Result<Self> {
+        let due = Arc::new(Notify::new());
+        let job = add(&scheduler, expression, &due).await?;
+        let looked = (Instant::now(), clock::now());
+        Ok(Self { scheduler, expression: expression.to_owned(), job, due, last: None, looked })
+    }
+
+    /// When the next tick is expected. The scheduler promises it once, and holds to that when the clock goes back.
+    async fn next(&mut self) -> Option<Timestamp> {
+        let now = clock::now();
+        let (then, said) = self.looked;
+        self.looked = (Instant::now(), now);
+        if now.plus(TOO_LATE) < said.plus(then.elapsed()) {
+            self.begin_again().await;
+        }
+        let next = self.scheduler.next_tick_for_job(self.job).await.ok()??;
+        Timestamp::from_millis(next.timestamp_millis())
+    }
+
+    /// Has the scheduler reckon the next tick from what the clock says now.
+    async fn begin_again(&mut self) {
+        let added = add(&self.scheduler, &self.expression, &self.due).await;
+        match added {
+            Ok(job) => {
+                // The old one may only nudge once more than it should.
+                drop(self.scheduler.remove(&self.job).await);
+                self.job = job;
+            }
+            Err(error) => tracing::warn!(%error, "a schedule could not be set anew"),
+        }
+    }
+
+    async fn tick(&mut self) {
+        let expected = self.next().await;
+        let patience = expected.map_or(UNKNOWN, |next| next.since(clock::now()) + TOO_LATE);
+        if tokio::time::timeout(patience, self.due.notified()).await.is_err() {
+            tracing::warn!("a scheduled tick did not come; going on without it");
+            self.begin_again().await;
+        }
+        let now = Instant::now();
+        let interval = self.last.map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
+        self.last = Some(now);
+        tokio::time::sleep(interval.mul_f64(fastrand::f64() * JITTER)).await;
+    }
+}
+
+async fn add(scheduler: &JobScheduler, expression: &str, due: &Arc<Notify>) -> anyhow::Result<Uuid> {
+    let nudge = Arc::clone(due);
+    let wrong = || format!("cannot schedule `{expression}`");
+    let job = Job::new(expression, move |_, _| nudge.notify_one()).with_context(wrong)?;
+    scheduler.add(job).await.with_context(wrong)
 }
 
 impl Ticker {
@@ -96,31 +148,18 @@ impl Ticker {
             Self::Every { next, .. } => {
                 Some(clock::now().plus(next.saturating_duration_since(Instant::now())))
             }
-            Self::Cron { scheduler, job, .. } => {
-                let next = scheduler.next_tick_for_job(*job).await.ok()??;
-                Timestamp::from_millis(next.timestamp_millis())
-            }
+            Self::Cron(cron) => cron.next().await,
         }
     }
 
     /// Waits for the next tick; at once if one came meanwhile.
     pub(super) async fn tick(&mut self) {
-        let expected = self.next().await;
         match self {
             Self::Every { period, next } => {
                 tokio::time::sleep_until(*next).await;
                 *next = following(*next, *period, Instant::now(), fastrand::f64());
             }
-            Self::Cron { due, last, .. } => {
-                let patience = expected.map_or(UNKNOWN, |next| next.since(clock::now()) + TOO_LATE);
-                if tokio::time::timeout(patience, due.notified()).await.is_err() {
-                    tracing::warn!("a scheduled tick did not come; going on without it");
-                }
-                let now = Instant::now();
-                let interval = last.map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
-                *last = Some(now);
-                tokio::time::sleep(interval.mul_f64(fastrand::f64() * JITTER)).await;
-            }
+            Self::Cron(cron) => cron.tick().await,
         }
     }
 }

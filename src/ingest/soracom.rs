@@ -5,6 +5,7 @@ use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Scope;
+use super::cloud_clock::reached;
 use super::health::{Failure, Job, Outcome};
 use super::source::Room;
 use super::sweep::{MOST_UPLINKS, Span};
@@ -62,7 +63,7 @@ impl Room {
         if !all_known {
             self.keep(Vec::new(), devices.iter().map(inventory_device).collect()).await?;
         }
-        let now = clock::now();
+        let now = self.cloud_now();
         let mut gap = None;
         let wanted = |listed: &&Listed| scope.device.is_none_or(|id| id == listed.id);
         let mut due = Vec::new();
@@ -88,7 +89,7 @@ impl Room {
     /// Looks through the whole backfill window of every device that was heard in it.
     pub(super) async fn resync_soracom(&self, cloud: &Soracom) -> Outcome {
         let (devices, odd) = self.listed(cloud, Job::Resync).await?;
-        let from = clock::now().minus(self.config.backfill);
+        let from = self.cloud_now().minus(self.config.backfill);
         let heard = |listed: &&Listed| listed.device.last_seen.is_some_and(|seen| seen >= from);
         let due: Vec<_> =
             devices.iter().filter(heard).map(|listed| (listed, Span { from, to: None })).collect();
@@ -149,7 +150,7 @@ impl Room {
     async fn read_data(&self, cloud: &Soracom, job: Job, listed: &Listed, span: Span) -> Outcome {
         let Listed { id, device } = listed;
         let asked = format!("data of device {id}");
-        let mut asked_at = clock::now();
+        let (asked_at, mut date) = (clock::now(), None);
         let mut pages = cloud.data(&device.id, Some(span.from), span.to);
         let (mut uplinks, mut odd, mut newest) = (Vec::new(), None, None);
         let mut first = true;
@@ -164,22 +165,22 @@ impl Room {
                 Err(error) => return Err(error.into()),
             };
             first = false;
-            // A clock that runs ahead must not hide what is stored meanwhile.
-            asked_at = page.date.unwrap_or(asked_at).min(asked_at);
+            date = date.or(page.date);
             odd = odd.or(self.report(&asked, &page));
             let received = clock::now();
             newest = page.rows.iter().map(|entry| entry.time).max().max(newest);
             uplinks.extend(page.rows.iter().map(|entry| self.uplink(*id, entry, received)));
             if uplinks.len() >= MOST_UPLINKS {
-                let reached = page.rows.last().map_or(span.from, |entry| entry.stored).min(asked_at);
+                let stored = page.rows.last().map_or(span.from, |entry| entry.stored);
+                let reached = stored.min(reached(asked_at, date, newest));
                 self.keep_sweep(std::mem::take(&mut uplinks), cursor(job, listed, reached)).await?;
             }
         }
-        self.keep_sweep(uplinks, cursor(job, listed, asked_at)).await?;
+        self.keep_sweep(uplinks, cursor(job, listed, reached(asked_at, date, newest))).await?;
         if let Some(seen) = device.last_seen {
             let found = newest.is_some_and(|newest| newest.plus(SAME_MESSAGE) >= seen);
             // Harvest may be a moment behind, or switched off: then it is given up after a while.
-            if found || asked_at.since(seen) > self.config.overlap {
+            if found || self.is_history(seen) {
                 self.seen().settled.insert(*id, seen);
             }
         }
@@ -204,7 +205,7 @@ impl Room {
             payload: entry.payload.clone(),
             source: self.name().clone(),
             received,
-            replay: received.since(entry.time) > self.config.overlap,
+            replay: self.is_history(entry.time),
             link_quality: entry.link_quality,
             rssi: entry.rssi.map(super::sweep::single),
             snr: entry.snr.map(super::sweep::single),

@@ -6,10 +6,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
+use super::cloud_clock::CloudClock;
 use super::health::{Failure, Health, Job, Outcome};
 use super::inventory::Inventory;
 use super::messages::Failing;
@@ -21,7 +22,7 @@ use crate::cloud::sigfox::{DeviceType, Sigfox};
 use crate::cloud::soracom::Soracom;
 use crate::cloud::{Access, Error, Page, Pages};
 use crate::config::{self, SourceKind};
-use crate::model::{Event, SourceName};
+use crate::model::{Event, SourceName, Timestamp};
 use crate::store::Store;
 
 /// 2025-01-01: a clock before that stands where it stood when the machine was switched on, and every window of
@@ -46,6 +47,9 @@ pub(super) struct Room {
     pub(super) store: Store,
     board: StatusBoard,
     health: Mutex<Health>,
+    cloud_clock: CloudClock,
+    /// Told when messages come in again, or because somebody asked: what waits after a failure tries again.
+    relieved: Notify,
     /// The device types that are polled; none until they are known.
     pub(super) types: watch::Sender<Option<Vec<DeviceType>>>,
     /// Held while an inventory is taken.
@@ -90,6 +94,8 @@ impl Source {
             store,
             board,
             health: Mutex::default(),
+            cloud_clock: CloudClock::default(),
+            relieved: Notify::new(),
             types: watch::Sender::new(types),
             inventory: tokio::sync::Mutex::default(),
             failing: Mutex::default(),
@@ -149,6 +155,7 @@ impl Room {
         let mut scope = Scope::default();
         // The first look through everything is the messages' own backfill, and locations need devices.
         let mut due = !matches!(job, Job::Resync);
+        let (mut asked_for, mut failed) = (false, false);
         if job != Job::Inventory {
             self.wait_for_types().await;
         }
@@ -159,7 +166,12 @@ impl Room {
                 let outcome = self.once(job, scope).await;
                 self.record(job, &outcome);
                 match &outcome {
-                    Ok(_) => backoff.reset(),
+                    Ok(_) => {
+                        backoff.reset();
+                        if nudge.is_some() && (asked_for || failed) {
+                            self.relieved.notify_waiters();
+                        }
+                    }
                     Err(Failure::Cloud(error)) => {
                         wait = Some(backoff.after(error));
                         // What somebody asked for is not forgotten because the cloud was away.
@@ -168,6 +180,7 @@ impl Room {
                     // The store says by itself when it can keep things again; a poll asks it soon enough.
                     Err(Failure::Store(_)) => {}
                 }
+                failed = outcome.is_err();
             }
             due = true;
             if job == Job::Messages {
@@ -179,18 +192,21 @@ impl Room {
             }
             let waited = async {
                 match wait {
-                    Some(wait) => tokio::time::sleep(wait).await,
+                    Some(wait) => tokio::select! {
+                        () = tokio::time::sleep(wait) => {}
+                        () = self.relieved.notified(), if nudge.is_none() => {}
+                    },
                     None => ticker.tick().await,
                 }
             };
-            scope = match nudge {
+            (scope, asked_for) = match nudge {
                 None => {
                     waited.await;
-                    again
+                    (again, false)
                 }
                 Some(nudge) => tokio::select! {
-                    () = waited => again,
-                    wanted = nudge.wait() => wanted,
+                    () = waited => (again, false),
+                    wanted = nudge.wait() => (wanted, true),
                 },
             };
         }
@@ -240,9 +256,24 @@ impl Room {
                     tokio::time::sleep(wait).await;
                     tries += 1;
                 }
-                other => return other,
+                other => {
+                    if let Ok(Some(Page { date: Some(date), .. })) = &other {
+                        self.cloud_clock.set(*date, clock::now());
+                    }
+                    return other;
+                }
             }
         }
+    }
+
+    /// What time it is by the cloud's clock.
+    pub(super) fn cloud_now(&self) -> Timestamp {
+        self.cloud_clock.at(clock::now())
+    }
+
+    /// Whether a message of this time that is seen now is history.
+    pub(super) fn is_history(&self, time: Timestamp) -> bool {
+        self.cloud_now().since(time) > self.config.overlap
     }
 
     /// Brings the status board up to date, and tells the broker and the log when the state changes.

@@ -75,13 +75,8 @@ pub(super) struct Found {
     pub(super) date: Option<Timestamp>,
 }
 
-/// A message as the house keeps it. It is a replay if it was history already when it was first seen.
-pub(super) fn uplink(
-    message: &Message,
-    source: &SourceName,
-    received: Timestamp,
-    overlap: Duration,
-) -> Uplink {
+/// A message as the house keeps it; `replay` if it was history already when it was first seen.
+pub(super) fn uplink(message: &Message, source: &SourceName, received: Timestamp, replay: bool) -> Uplink {
     let by_strength = |a: &f64, b: &f64| a.total_cmp(b);
     let rssi = message.receptions.iter().filter_map(|reception| reception.rssi).max_by(by_strength);
     let best = message.receptions.iter().find(|reception| rssi.is_some() && reception.rssi == rssi);
@@ -97,7 +92,7 @@ pub(super) fn uplink(
         payload: message.payload.clone(),
         source: source.clone(),
         received,
-        replay: received.since(message.time) > overlap,
+        replay,
         link_quality: message.link_quality,
         rssi: rssi.map(single),
         snr: snr.map(single),

@@ -9,6 +9,7 @@ mod access;
 mod built_in_broker;
 mod callback;
 mod check;
+mod clock_jumps;
 mod cloud;
 mod cloud_calls;
 mod cloud_cli;

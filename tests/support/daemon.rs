@@ -47,9 +47,15 @@ impl Gateway {
 
     /// Starts the daemon. Its log begins anew.
     pub(crate) fn start(&self) -> Daemon {
+        self.start_with(&[])
+    }
+
+    /// The same with these variables in its environment.
+    pub(crate) fn start_with(&self, environment: &[(&str, &Path)]) -> Daemon {
         let log = self.folder.path().join("log");
         let child = command(&self.configuration())
             .args(["--log", "warn,sigfox2mqtt=debug", "run"])
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&log).unwrap())

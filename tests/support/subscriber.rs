@@ -84,6 +84,12 @@ impl Subscriber {
         self.received.lock().unwrap().len()
     }
 
+    /// What came last on a topic that ends so.
+    pub(crate) fn last(&self, suffix: &str) -> Option<Received> {
+        let received = self.received.lock().unwrap();
+        received.iter().rfind(|message| message.topic.ends_with(suffix)).cloned()
+    }
+
     /// What came so far on topics that end so.
     pub(crate) fn on(&self, suffix: &str) -> Vec<Received> {
         self.all().into_iter().filter(|message| message.topic.ends_with(suffix)).collect()
