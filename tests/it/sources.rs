@@ -35,10 +35,45 @@ const DEVICES: [(&str, usize, u32); 7] = [
     (SHARED, 3, 30),
 ];
 const HISTORY: usize = 3630;
-/// What strikes. `huge` is larger than any answer that is read to its end; `timeout` ends with a cut after a second,
-/// before our own patience does; `loop` finds no link to bend in Soracom's lists of a single page.
-const FAULTS: [&str; 11] =
-    ["429", "401", "500", "badrow", "429=1", "timeout=1", "drop", "loop", "truncate", "html", "huge=20"];
+/// What strikes. `huge` is larger than any answer that is read to its end; one `timeout` ends with a cut after a second,
+/// the other with our own patience after two; `loop` and `elsewhere` find no link to bend in lists of a single page.
+const FAULTS: [&str; 13] = [
+    "429",
+    "401",
+    "500",
+    "badrow",
+    "429=1",
+    "timeout=1",
+    "drop",
+    "loop",
+    "truncate",
+    "html",
+    "huge=20",
+    "timeout",
+    "elsewhere",
+];
+/// Where it strikes, by source: messages, inventory, locations, reports, sessions.
+const PATHS: [&[&str]; 3] = [
+    &[
+        "/v2/device-types/5f000000000000000000000a/messages",
+        "/v2/device-types/5f000000000000000000000d/messages",
+        "/v2/device-types?",
+        "/v2/devices?",
+        "/v2/devices/A1/locations",
+        "/v2/device-types/5f000000000000000000000a/callbacks-not-delivered",
+    ],
+    &[
+        "/api/devicetypes/5f000000000000000000000b/messages",
+        "/api/devicetypes/5f000000000000000000000d/messages",
+        "/api/devicetypes?",
+        "/api/devicetypes/5f000000000000000000000b/devices",
+        "/api/devices/B1/locations",
+        "/api/devicetypes/5f000000000000000000000b/status/error",
+        "/api/devicetypes/5f000000000000000000000b/status/warn",
+        "/api/callbacks/messages/error",
+    ],
+    &["/data", "/v1/sigfox_devices", "/v1/auth"],
+];
 
 /// Waits for long: several faults in a row make a source patient.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -51,6 +86,11 @@ struct Site {
     uplinks: Subscriber,
     bridge: Subscriber,
     sent: BTreeMap<DeviceId, u32>,
+    /// What the network complained about, and where it found devices.
+    complaints: usize,
+    located: usize,
+    services: Subscriber,
+    locations: Subscriber,
     faults: usize,
     _gateway: Gateway,
 }
@@ -64,8 +104,23 @@ impl Site {
         let gateway = Gateway::new(&configuration(&cloud, &broker));
         let uplinks = Subscriber::start(broker.port(), "sigfox2mqtt/device/+/event/up").await;
         let bridge = Subscriber::start(broker.port(), "sigfox2mqtt/bridge/#").await;
+        let services = Subscriber::start(broker.port(), "sigfox2mqtt/device/+/event/service").await;
+        let locations = Subscriber::start(broker.port(), "sigfox2mqtt/device/+/event/location").await;
         let daemon = gateway.start();
-        Self { cloud, _broker: broker, daemon, uplinks, bridge, sent, faults: 0, _gateway: gateway }
+        Self {
+            cloud,
+            _broker: broker,
+            daemon,
+            uplinks,
+            bridge,
+            sent,
+            complaints: 0,
+            located: 0,
+            services,
+            locations,
+            faults: 0,
+            _gateway: gateway,
+        }
     }
 
     fn total(&self) -> usize {
@@ -75,9 +130,19 @@ impl Site {
     /// Every device sends one more message, which only polls find.
     fn send(&mut self) {
         for (device, count) in &mut self.sent {
-            self.cloud.record(uplink(*device, *count, clock::now()));
+            let mut message = uplink(*device, *count, clock::now());
+            if ["A1", "B1"].map(id).contains(device) {
+                // A poll brings the message first; its place is known after that.
+                message = message.located(48.5, 2.25, 400, Duration::from_millis(1500));
+                self.located += 1;
+            }
+            self.cloud.record(message);
             *count += 1;
         }
+        let severity = if self.complaints % 2 == 0 { "ERROR" } else { "WARN" };
+        let info = format!("complaint {}", self.complaints);
+        assert!(self.cloud.world(|world| world.complain(id("B1"), severity, &info, clock::now())));
+        self.complaints += 1;
     }
 
     fn strike(&mut self, kind: &str, path: &str, count: u32) {
@@ -86,8 +151,8 @@ impl Site {
     }
 
     fn is(&self, source: &str, state: &str) -> bool {
-        let told = self.bridge.on(&format!("bridge/sources/{source}"));
-        told.last().is_some_and(|status| status.json()["state"] == json!(state))
+        let told = self.bridge.last(&format!("bridge/sources/{source}"));
+        told.is_some_and(|status| status.json()["state"] == json!(state))
     }
 
     /// Waits until a source is locked out; then the person who mended its credentials asks for a poll.
@@ -102,6 +167,13 @@ impl Site {
         within(LIMIT, &format!("{total} uplinks; log:\n{}", self.daemon.log()), || {
             self.uplinks.count() >= total && self.cloud.faults_left() == 0
         })
+        .await;
+        let (complaints, located) = (self.complaints, self.located);
+        within(
+            LIMIT,
+            &format!("{complaints} complaints, {located} places; log:\n{}", self.daemon.log()),
+            || self.services.count() >= complaints && self.locations.count() >= located,
+        )
         .await;
         for source in SOURCES {
             within(LIMIT, &format!("{source} to be well"), || self.is(source, "ok")).await;
@@ -121,6 +193,10 @@ impl Site {
     /// Ends the gateway in order, and says how many uplinks never came and how many came again.
     async fn lost_and_repeated(self) -> (usize, usize) {
         let (mut lost, mut repeated) = (0, 0);
+        for (sent, came) in [(self.complaints, &self.services), (self.located, &self.locations)] {
+            lost += sent.saturating_sub(came.count());
+            repeated += came.count().saturating_sub(sent);
+        }
         let arrived = self.arrived();
         for (device, count) in &self.sent {
             let numbers = arrived.get(device).cloned().unwrap_or_default();
@@ -179,7 +255,11 @@ fn configuration(cloud: &Running, broker: &Mosquitto) -> String {
             password = "simulated"
             device_types = ["{own}", "{both}"]
             poll = "1s"
+            inventory = "2s"
+            locations = "2s"
             rate = "1000/10s"
+            timeout = "2s"
+            callback_token = "secret-{name}"
             "#
         )
     };
@@ -202,6 +282,7 @@ fn configuration(cloud: &Running, broker: &Mosquitto) -> String {
         auth_key = "secret-simulated"
         poll = "1s"
         rate = "1000/10s"
+        timeout = "2s"
         "#,
         broker = broker.url(),
         v2 = sigfox("v2", "v2", cloud.sigfox_v2_url(), own_v2),
@@ -210,37 +291,37 @@ fn configuration(cloud: &Running, broker: &Mosquitto) -> String {
     )
 }
 
-/// A path that a source asks for at its next poll: Sigfox by device type, Soracom for its devices or their data.
-fn path(source: usize, other: bool) -> String {
-    match (source, other) {
-        (0, false) => format!("/v2/device-types/{}/messages", TYPES[0]),
-        (0, true) => format!("/v2/device-types/{}/messages", TYPES[3]),
-        (1, false) => format!("/api/devicetypes/{}/messages", TYPES[1]),
-        (1, true) => format!("/api/devicetypes/{}/messages", TYPES[3]),
-        (_, false) => "/data".to_owned(),
-        (_, true) => "/v1/sigfox_devices".to_owned(),
-    }
-}
-
 /// How long the devices send among faults at random: nothing for each fault once; by `tests/long/sources`, minutes.
 fn long_run() -> Option<(u64, Duration)> {
     let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
     Some((number("SOURCES_SEED")?, Duration::from_secs(60 * number("SOURCES_MINUTES")?)))
 }
 
-/// The faults of a round, one for each source: its kind, whether at its other path, and how often.
-fn each_once(round: usize) -> [(&'static str, bool, u32); 3] {
+/// What strikes a source in a round: the kind, where, and how often.
+type Strike = (&'static str, &'static str, u32);
+
+/// Each kind once, at one path of each source after the other.
+fn each_once(round: usize) -> [Strike; 3] {
     // Different ones at once: what ails one source is not to hinder another.
-    [0, 4, 8].map(|ahead| (FAULTS[(round + ahead) % FAULTS.len()], round % 2 == 1, 1))
+    [0, 1, 2].map(|source| {
+        let paths = PATHS[source];
+        (FAULTS[(round + 4 * source) % FAULTS.len()], paths[round % paths.len()], 1)
+    })
 }
 
-fn at_random(rng: &mut fastrand::Rng) -> [(&'static str, bool, u32); 3] {
-    [(); 3].map(|()| {
+fn at_random(rng: &mut fastrand::Rng) -> [Strike; 3] {
+    [0, 1, 2].map(|source| {
         let kind = FAULTS[rng.usize(..FAULTS.len())];
         // A source that is locked out asks once a minute at most.
         let count = if kind == "401" { 1 } else { rng.u32(1..=3) };
-        (kind, rng.bool(), count)
+        (kind, PATHS[source][rng.usize(..PATHS[source].len())], count)
     })
+}
+
+/// Whether a fault locks a source out: Soracom's 401 only says that the token has ended, unless it is the answer to
+/// who asks for another.
+fn locks_out(source: usize, (kind, path, _): Strike) -> bool {
+    kind == "401" && (source != 2 || path == "/v1/auth")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -279,15 +360,16 @@ async fn faults_of_every_kind_at_every_source_lose_nothing_and_repeat_nothing() 
             None if round == FAULTS.len() => break,
             None => each_once(round),
         };
-        for (source, (kind, other, count)) in faults.into_iter().enumerate() {
-            // Soracom's first 401 only says that the token has ended.
-            let count = if kind == "401" && source == 2 { 2 } else { count };
-            site.strike(kind, &path(source, other), count);
+        for (kind, path, count) in faults {
+            site.strike(kind, path, count);
+            if path == "/v1/auth" {
+                site.cloud.end_tokens();
+            }
         }
         site.send();
-        for (source, (kind, ..)) in SOURCES.iter().zip(faults) {
-            if kind == "401" {
-                site.unlock(source).await;
+        for (source, strike) in faults.into_iter().enumerate() {
+            if locks_out(source, strike) {
+                site.unlock(SOURCES[source]).await;
             }
         }
         site.settle().await;
