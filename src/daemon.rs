@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 
 use crate::command::{Commands, Rooms};
-use crate::config::{Config, Mqtt, StoreSettings};
+use crate::config::{BackupSettings, Config, Mqtt, StoreSettings};
 use crate::control::{self, Desk, View};
 use crate::decode::Registry;
 use crate::downlink::{Dispatcher, Queues};
@@ -20,7 +20,7 @@ use crate::ingest::{Source, StatusBoard};
 use crate::mqtt::topic::Topics;
 use crate::oversight::Oversight;
 use crate::publish::{self, Parts, Publisher};
-use crate::store::{Options, Store, Upkeep};
+use crate::store::{Backups, Options, Store, Upkeep};
 use crate::supervisor::Supervisor;
 use crate::{clock, mqtt, systemd};
 
@@ -38,11 +38,14 @@ pub async fn run(config: Config, oversight: Oversight, stop: impl Future<Output 
     let config = Arc::new(config);
     let mut supervisor = Supervisor::new();
 
-    let (store, syncer) = Store::open(Options {
-        dir: config.gateway.data_dir.clone(),
-        cache: config.store.cache,
-        flush: config.store.flush,
-    })?;
+    let StoreSettings { keep, max_size, flush, cache, backup } = &config.store;
+    let options = Options { dir: config.gateway.data_dir.clone(), cache: *cache, flush: *flush };
+    let folder = backup.as_ref().map(|backup| backup.folder.as_path());
+    let (store, mut syncer) = Store::open_or_restore(options, folder)?;
+    syncer = syncer.with_upkeep(Upkeep { keep: *keep, max_size: *max_size, clock: clock::now });
+    if let Some(BackupSettings { folder, keep, hour }) = backup.clone() {
+        syncer = syncer.with_backups(Backups { folder, keep, hour, clock: clock::now });
+    }
     let registry = Arc::new(Registry::new(&config).map_err(|problems| {
         let lines: Vec<_> = problems.iter().map(|(key, what)| format!("{key}: {what}")).collect();
         anyhow!("{}", lines.join("; "))
@@ -113,8 +116,6 @@ pub async fn run(config: Config, oversight: Oversight, stop: impl Future<Output 
 
     // The store's last flush comes when nobody writes any more.
     let stop_store = supervisor.stage();
-    let StoreSettings { keep, max_size, .. } = config.store;
-    let syncer = syncer.with_upkeep(Upkeep { keep, max_size, clock: clock::now });
     supervisor.spawn("store", syncer.run(stop_store.clone()));
     supervisor.spawn("watchdog", systemd::watchdog(stop_store));
 

@@ -118,7 +118,8 @@ fn of_store(config: Config) -> anyhow::Result<View> {
         bail!("nothing is known yet: no store in {} (`sigfox2mqtt run` makes it)", dir.display());
     }
     let options = Options { dir, cache: config.store.cache, flush: config.store.flush };
-    let store = match Store::open(options) {
+    let backups = config.store.backup.as_ref().map(|backup| backup.folder.as_path());
+    let store = match Store::open_or_restore(options, backups) {
         Ok((store, _syncer)) => store,
         Err(error @ OpenError::Locked { .. }) => {
             return Err(anyhow!(error).context("a daemon runs, but has no control socket to ask"));

@@ -102,6 +102,19 @@ pub struct StoreSettings {
     pub flush: Duration,
     /// Bytes of sled's cache.
     pub cache: u64,
+    /// The daily backup.
+    pub backup: Option<BackupSettings>,
+}
+
+/// The daily backup.
+#[derive(Debug, Clone)]
+pub struct BackupSettings {
+    /// The folder that it goes to.
+    pub folder: PathBuf,
+    /// How many are kept.
+    pub keep: usize,
+    /// The hour of the day in UTC.
+    pub hour: u32,
 }
 
 /// The listener.

@@ -6,7 +6,7 @@
 //! store-N       a database; a copy gets the next number, and becomes current when it is whole and on the disk
 //! opening       there while a database is being opened, with how often that was tried
 //! damaged-…     databases that could not be opened, kept for who wants to look
-//! backups/      files made by `store backup`; the newest is restored when the database is damaged
+//! backups/      files made by `store backup`; the newest whole one is restored when the database is damaged
 //! ```
 
 use std::ffi::OsStr;
@@ -152,13 +152,17 @@ impl Folder {
         Ok(Some(aside))
     }
 
-    /// The newest backup that lies in the directory.
-    pub(super) fn newest_backup(&self) -> Option<PathBuf> {
-        let entries = fs::read_dir(self.dir.join(BACKUPS)).ok()?;
-        let files = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
-        let newest =
-            files.filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path()))).max()?;
-        Some(newest.1)
+    /// The files that may be backups, in the directory and in another folder, the newest first.
+    pub(super) fn backups(&self, elsewhere: Option<&Path>) -> Vec<PathBuf> {
+        let own = self.dir.join(BACKUPS);
+        let folders = [Some(own.as_path()), elsewhere.filter(|folder| *folder != own)];
+        let entries = folders.into_iter().flatten().filter_map(|folder| fs::read_dir(folder).ok());
+        let files =
+            entries.flatten().flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
+        let mut dated: Vec<_> =
+            files.filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path()))).collect();
+        dated.sort();
+        dated.into_iter().rev().map(|(_, path)| path).collect()
     }
 
     /// Whether the directory takes writes at present.

@@ -8,6 +8,7 @@ mod backup;
 mod commit;
 mod compact;
 mod copy;
+mod daily;
 mod database;
 mod devices;
 mod error;
@@ -46,6 +47,7 @@ use crate::model::{DeviceId, Downlink, Event, Fields, ItemId, Location, Timestam
 
 pub use self::backup::RestoreError;
 pub use self::compact::Compacted;
+pub use self::daily::Backups;
 pub use self::error::{OpenError, StoreError};
 pub use self::retention::{Retained, Upkeep};
 pub use self::stats::{Stats, Verified};
@@ -193,8 +195,17 @@ impl Store {
     /// Opens or creates the store. Blocks; the `Syncer` is to be run as a task, or dropped where none is wanted:
     /// then every durable verb syncs for itself.
     pub fn open(options: Options) -> Result<(Self, Syncer), OpenError> {
+        Self::open_or_restore(options, None)
+    }
+
+    /// As `open`; a database that is damaged is replaced by the newest backup that can be read, of this folder or of
+    /// `backups` in the data directory.
+    pub fn open_or_restore(
+        options: Options,
+        backups: Option<&std::path::Path>,
+    ) -> Result<(Self, Syncer), OpenError> {
         let Options { dir, cache, flush } = options;
-        let opened = opening::open(&dir, cache)?;
+        let opened = opening::open(&dir, cache, backups)?;
         let (durability, requests) = Durability::new();
         let inner = Inner {
             database: RwLock::new(Arc::new(opened.database)),

@@ -3,7 +3,7 @@
 //! 1. Open.
 //! 2. Remove a snapshot that was being made when the process ended; open.
 //! 3. Remove all snapshots, so that the whole log is read; open.
-//! 4. Set the database aside, restore the newest backup of `backups/`; without one, start empty. The clouds are
+//! 4. Set the database aside, restore the newest backup that can be read; without one, start empty. The clouds are
 //!    asked again for what they still have.
 //!
 //! A process that dies while it opens begins a rung lower at the next start.
@@ -33,7 +33,7 @@ pub(super) struct Opened {
 }
 
 /// Opens or creates the store of a data directory.
-pub(super) fn open(dir: &Path, cache: u64) -> Result<Opened, OpenError> {
+pub(super) fn open(dir: &Path, cache: u64, backups: Option<&Path>) -> Result<Opened, OpenError> {
     let folder = Folder::take(dir)?;
     let refuse = |source| refused(dir, source);
     let Some(path) = folder.current().map_err(refuse)? else {
@@ -42,7 +42,8 @@ pub(super) fn open(dir: &Path, cache: u64) -> Result<Opened, OpenError> {
     };
     folder.remove_leftovers().map_err(refuse)?;
     let begun_before = folder.begin_opening();
-    let climbed = climb(&folder, &path, cache, begun_before);
+    let ladder = Ladder { folder: &folder, cache, backups };
+    let climbed = ladder.climb(&path, begun_before);
     // Not before: a process that dies up to here has not opened it.
     folder.end_opening().map_err(refuse)?;
     let (database, memory, repaired) = climbed.map_err(|failure| failed(dir, failure))?;
@@ -51,27 +52,78 @@ pub(super) fn open(dir: &Path, cache: u64) -> Result<Opened, OpenError> {
 
 type Climbed = (Database, Memory, Option<Event>);
 
-fn climb(folder: &Folder, path: &Path, cache: u64, begun_before: u32) -> Result<Climbed, OpenFailure> {
-    let mut why = "the process ended while it was opened".to_owned();
-    for (rung, mend) in (0_u32..).zip([Mend::Nothing, Mend::Unfinished, Mend::Snapshots]) {
-        if rung < begun_before {
-            continue;
-        }
-        let removed = mend.remove_from(path)?;
-        match load(path, cache) {
-            Ok((database, memory)) => {
-                let repaired =
-                    (rung > 0).then(|| repaired(&why, &format!("{removed} snapshots removed, all is there")));
-                return Ok((database, memory, repaired));
+struct Ladder<'a> {
+    folder: &'a Folder,
+    cache: u64,
+    /// Where backups lie besides the data directory.
+    backups: Option<&'a Path>,
+}
+
+impl Ladder<'_> {
+    fn climb(&self, path: &Path, begun_before: u32) -> Result<Climbed, OpenFailure> {
+        let mut why = "the process ended while it was opened".to_owned();
+        for (rung, mend) in (0_u32..).zip([Mend::Nothing, Mend::Unfinished, Mend::Snapshots]) {
+            if rung < begun_before {
+                continue;
             }
-            Err(OpenFailure::Damaged(reason)) => {
-                tracing::error!(reason, rung, "the store is damaged");
-                why = reason;
+            let removed = mend.remove_from(path)?;
+            match load(path, self.cache) {
+                Ok((database, memory)) => {
+                    let done = format!("{removed} snapshots removed, all is there");
+                    let repaired = (rung > 0).then(|| repaired(&why, &done));
+                    return Ok((database, memory, repaired));
+                }
+                Err(OpenFailure::Damaged(reason)) => {
+                    tracing::error!(reason, rung, "the store is damaged");
+                    why = reason;
+                }
+                Err(other) => return Err(other),
             }
-            Err(other) => return Err(other),
         }
+        self.start_anew(path, &why)
     }
-    start_anew(folder, path, cache, &why)
+
+    fn start_anew(&self, path: &Path, why: &str) -> Result<Climbed, OpenFailure> {
+        let stamp: String = clock::now().to_string().chars().filter(char::is_ascii_alphanumeric).collect();
+        let aside = self.folder.set_aside(path, &stamp)?;
+        let kept = aside.map(|path| path.display().to_string());
+        for file in self.folder.backups(self.backups) {
+            match self.restored(&file) {
+                Ok((database, memory)) => {
+                    let done = format!(
+                        "the backup {} was restored, the old files are kept in {kept:?}",
+                        file.display()
+                    );
+                    return Ok((database, memory, Some(repaired(why, &done))));
+                }
+                Err(failure) => {
+                    tracing::error!(?failure, file = %file.display(), "the backup cannot be restored")
+                }
+            }
+        }
+        let (database, memory) = create(self.folder, self.cache)?;
+        let done = format!("a new store was begun, the old files are kept in {kept:?}");
+        Ok((database, memory, Some(repaired(why, &done))))
+    }
+
+    fn restored(&self, file: &Path) -> Result<(Database, Memory), OpenFailure> {
+        let path = self.folder.next()?;
+        let read = self.read_backup(file, &path);
+        if read.is_err() {
+            // What was read of it takes room that the next one needs.
+            fs::remove_dir_all(&path).ok();
+        }
+        read
+    }
+
+    fn read_backup(&self, file: &Path, path: &Path) -> Result<(Database, Memory), OpenFailure> {
+        let database = Database::open(path, self.cache, true)?;
+        backup::read_into(file, &database).map_err(|error| OpenFailure::Damaged(error.to_string()))?;
+        database.sync_blocking().map_err(|error| unwritable(&error))?;
+        let memory = Memory::load(&database).map_err(|error| unwritable(&error))?;
+        self.folder.switch(path)?;
+        Ok((database, memory))
+    }
 }
 
 /// What is removed from a database's folder before it is opened.
@@ -124,37 +176,6 @@ fn create(folder: &Folder, cache: u64) -> Result<(Database, Memory), OpenFailure
     database.sync_blocking().map_err(|error| unwritable(&error))?;
     folder.switch(&path)?;
     let memory = Memory::load(&database).map_err(|error| unwritable(&error))?;
-    Ok((database, memory))
-}
-
-fn start_anew(folder: &Folder, path: &Path, cache: u64, why: &str) -> Result<Climbed, OpenFailure> {
-    let stamp: String = clock::now().to_string().chars().filter(char::is_ascii_alphanumeric).collect();
-    let aside = folder.set_aside(path, &stamp)?;
-    let kept = aside.map(|path| path.display().to_string());
-    if let Some(file) = folder.newest_backup() {
-        match restored(folder, &file, cache) {
-            Ok((database, memory)) => {
-                let done =
-                    format!("the backup {} was restored, the old files are kept in {kept:?}", file.display());
-                return Ok((database, memory, Some(repaired(why, &done))));
-            }
-            Err(failure) => {
-                tracing::error!(?failure, file = %file.display(), "the backup cannot be restored")
-            }
-        }
-    }
-    let (database, memory) = create(folder, cache)?;
-    let done = format!("a new store was begun, the old files are kept in {kept:?}");
-    Ok((database, memory, Some(repaired(why, &done))))
-}
-
-fn restored(folder: &Folder, file: &Path, cache: u64) -> Result<(Database, Memory), OpenFailure> {
-    let path = folder.next()?;
-    let database = Database::open(&path, cache, true)?;
-    backup::read_into(file, &database).map_err(|error| OpenFailure::Damaged(error.to_string()))?;
-    database.sync_blocking().map_err(|error| unwritable(&error))?;
-    let memory = Memory::load(&database).map_err(|error| unwritable(&error))?;
-    folder.switch(&path)?;
     Ok((database, memory))
 }
 

@@ -11,14 +11,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::StoreError;
 use super::outbox::settle;
-use super::{Store, Upkeep};
+use super::{Backups, Store, Upkeep};
 
 /// So many may wait for the disk; one more waits for its turn to ask.
 const WAITING: usize = 1024;
 /// How often it is looked whether something is to be written.
 const TICK: Duration = Duration::from_secs(1);
 
-/// The first look for old history is made when the start is over,
+/// The first look for old history, and for a backup that is due, is made when the start is over,
 const FIRST_UPKEEP: Duration = Duration::from_secs(60);
 /// and then so often.
 const UPKEEP_EVERY: Duration = Duration::from_secs(3600);
@@ -95,11 +95,12 @@ pub struct Syncer {
     requests: mpsc::Receiver<Answer>,
     flush: Duration,
     upkeep: Option<Upkeep>,
+    backups: Option<Backups>,
 }
 
 impl Syncer {
     pub(super) fn new(store: Store, requests: mpsc::Receiver<Answer>, flush: Duration) -> Self {
-        Self { store, requests, flush, upkeep: None }
+        Self { store, requests, flush, upkeep: None, backups: None }
     }
 
     /// Also forgets what is too old or too much, every hour.
@@ -108,13 +109,19 @@ impl Syncer {
         Self { upkeep: Some(upkeep), ..self }
     }
 
+    /// Also writes a backup a day.
+    #[must_use]
+    pub fn with_backups(self, backups: Backups) -> Self {
+        Self { backups: Some(backups), ..self }
+    }
+
     /// Runs until told to stop, then flushes once more.
     pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
         let running = Running::new(self.store.clone());
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut behind_since = None;
-        let mut chores = Chores::new(self.store.clone(), self.upkeep);
+        let mut chores = Chores::new(self.store.clone(), self.upkeep, self.backups.take());
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -174,12 +181,23 @@ struct Chores {
     running: Option<JoinHandle<()>>,
     next_upkeep: Instant,
     next_recovery: Instant,
+    backups: Option<Backups>,
+    next_backup: Instant,
 }
 
 impl Chores {
-    fn new(store: Store, upkeep: Option<Upkeep>) -> Self {
+    fn new(store: Store, upkeep: Option<Upkeep>, backups: Option<Backups>) -> Self {
         let now = Instant::now();
-        Self { store, upkeep, running: None, next_upkeep: now + FIRST_UPKEEP, next_recovery: now }
+        let first = now + FIRST_UPKEEP;
+        Self {
+            store,
+            upkeep,
+            running: None,
+            next_upkeep: first,
+            next_recovery: now,
+            backups,
+            next_backup: first,
+        }
     }
 
     fn begin(&mut self) {
@@ -200,6 +218,11 @@ impl Chores {
                 if let Err(error) = store.retain(&upkeep) {
                     tracing::warn!(%error, "old history cannot be dropped");
                 }
+            }));
+        } else if let Some(backups) = self.backups.clone().filter(|_| now >= self.next_backup) {
+            self.next_backup = now + UPKEEP_EVERY;
+            self.running = Some(tokio::task::spawn_blocking(move || {
+                store.back_up_daily(&backups);
             }));
         }
     }

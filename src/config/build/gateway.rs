@@ -4,7 +4,7 @@ use super::super::environment::Environment;
 use super::super::path::KeyPath;
 use super::super::reader::Reader;
 use super::super::value::Value;
-use super::super::{DownlinkSettings, Gateway, Http, StoreSettings};
+use super::super::{BackupSettings, DownlinkSettings, Gateway, Http, StoreSettings};
 
 pub(super) fn gateway(reader: &mut Reader<'_>, environment: &Environment) -> Option<Gateway> {
     let folders = reader.folders;
@@ -28,8 +28,21 @@ pub(super) fn downlink(reader: &mut Reader<'_>) -> Option<DownlinkSettings> {
 }
 
 pub(super) fn store(reader: &mut Reader<'_>) -> Option<StoreSettings> {
-    let table = reader.table(KeyPath::of("store"));
+    let folders = reader.folders;
+    let mut table = reader.table(KeyPath::of("store"));
+    let backup = table.text("backup").and_then(|folder| {
+        let folder = folders.beside(&folder);
+        if folder.exists() && !folder.is_dir() {
+            table.problem("backup", format!("{} is no folder, expected one", folder.display()));
+        }
+        Some(BackupSettings {
+            folder,
+            keep: table.integer("backup_keep")?,
+            hour: table.integer("backup_hour")?,
+        })
+    });
     Some(StoreSettings {
+        backup,
         keep: table.duration("keep")?,
         max_size: table.size("max_size")?,
         flush: table.duration("flush")?,

@@ -270,6 +270,9 @@ static STORE: &[Key] = &[
     ),
     key("flush", Duration(0), Default("5s"), "Longest time that a polled message may be in memory only."),
     key("cache", Size(64 << 10), Default("8MiB"), "Memory for the store's cache."),
+    key("backup", File, Nothing, "A folder for a backup a day; made when it is not there. Absent: none."),
+    key("backup_keep", Integer(1, 1000), Default("7"), "How many of them are kept; the oldest go."),
+    key("backup_hour", Integer(0, 23), Default("3"), "The hour, in UTC, in which it is written."),
 ];
 
 static HTTP: &[Key] = &[

@@ -1,5 +1,6 @@
 //! The store's promises, on a real database in a folder of its own.
 
+mod daily;
 mod devices;
 mod keeping;
 mod opening;
