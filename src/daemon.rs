@@ -2,25 +2,23 @@
 //!
 //! Holds no logic of its own; what a part does stands in its room.
 
-use std::collections::BTreeMap;
 use std::future::Future;
+#[cfg(feature = "embedded-broker")]
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
+use tokio::sync::{mpsc, watch};
 
-use crate::command::{Commands, Rooms};
 use crate::config::{BackupSettings, Config, Mqtt, StoreSettings};
-use crate::control::{self, Desk, View};
-use crate::decode::Registry;
-use crate::downlink::{Dispatcher, Queues};
-use crate::http::{Health, Part, Server};
-use crate::ingest::{Source, StatusBoard};
+use crate::http::{Health, Part};
+use crate::ingest::StatusBoard;
 use crate::mqtt::topic::Topics;
 use crate::oversight::Oversight;
 use crate::publish::{self, Parts, Publisher};
-use crate::store::{Backups, Options, Store, Upkeep};
+use crate::shift::{self, Handover, House, Plan, Shift};
+use crate::store::{Backups, Options, Store};
 use crate::supervisor::Supervisor;
 use crate::{clock, mqtt, systemd};
 
@@ -35,73 +33,50 @@ const GRACE: Duration = Duration::from_secs(8);
 /// # Errors
 /// What keeps it from starting, or the part that broke, in a person's words.
 pub async fn run(config: Config, oversight: Oversight, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let config = Arc::new(config);
+    let plan = Plan::new(config)?;
+    let config = Arc::clone(&plan.config);
     let mut supervisor = Supervisor::new();
 
-    let StoreSettings { keep, max_size, flush, cache, backup } = &config.store;
+    let StoreSettings { flush, cache, backup, .. } = &config.store;
     let options = Options { dir: config.gateway.data_dir.clone(), cache: *cache, flush: *flush };
     let folder = backup.as_ref().map(|backup| backup.folder.as_path());
     let (store, mut syncer) = Store::open_or_restore(options, folder)?;
-    syncer = syncer.with_upkeep(Upkeep { keep: *keep, max_size: *max_size, clock: clock::now });
     if let Some(BackupSettings { folder, keep, hour }) = backup.clone() {
         syncer = syncer.with_backups(Backups { folder, keep, hour, clock: clock::now });
     }
-    let registry = Arc::new(Registry::new(&config).map_err(|problems| {
-        let lines: Vec<_> = problems.iter().map(|(key, what)| format!("{key}: {what}")).collect();
-        anyhow!("{}", lines.join("; "))
-    })?);
     let board = StatusBoard::new(config.sources.iter().map(|source| source.name.clone()));
-    let queues = Queues::new(store.clone(), Arc::clone(&config), Arc::clone(&registry));
     let topics = Topics::new(&config.mqtt.base, &config.mqtt.discovery.prefix);
     let broker = Broker::start(&config.mqtt).await?;
     let (link, progress, inbox, driver) = mqtt::connect(&broker.mqtt, &config.gateway.id, &topics)?;
     let (replies, orders) = publish::replies();
-    let (errands, errands_to_do) = tokio::sync::mpsc::channel(ERRANDS);
+    let (errands, errands_to_do) = mpsc::channel(ERRANDS);
     let is_online = link.is_online();
     let broker_part =
         move || if is_online() { Part::Ok } else { Part::Waiting("the broker is not connected".to_owned()) };
     let health = Health::default().with("broker", broker_part);
 
-    // What feeds ends first: sources, callbacks, commands.
-    let stop_feeding = supervisor.stage();
-    let mut nudges = BTreeMap::new();
-    for settings in &config.sources {
-        let source = Source::new(settings.clone(), store.clone(), board.clone())?;
-        nudges.insert(settings.name.clone(), source.nudge());
-        supervisor.spawn(format!("source {}", settings.name), source.run(stop_feeding.clone()));
-    }
-    for settings in &config.sources {
-        if let Some(dispatcher) = Dispatcher::new(settings, &queues)? {
-            supervisor.spawn(format!("downlinks {}", settings.name), dispatcher.run(stop_feeding.clone()));
-        }
-    }
-    let rooms = Rooms {
-        config: Arc::clone(&config),
+    // What feeds ends first: sources, callbacks, commands, and what lets others take their places.
+    let house = House {
         store: store.clone(),
-        queues: queues.clone(),
-        registry: Arc::clone(&registry),
         board: board.clone(),
-        nudges,
         topics: topics.clone(),
         replies: replies.clone(),
         errands,
+        health,
     };
-    if let Some(http) = &config.http {
-        let server = Server::bind(http, rooms.clone(), health).await?;
-        supervisor.spawn("http", server.run(stop_feeding.clone()));
-    }
-    let view = View::new(Arc::clone(&config), store.clone(), Arc::clone(&registry), Some(board.clone()));
-    let control = control::Server::new(&config.gateway.data_dir, view).with_desk(Desk::new(rooms.clone()));
-    supervisor.spawn("control", control.run(stop_feeding.clone()));
-    supervisor.spawn("commands", Commands::new(rooms).run(inbox, stop_feeding.clone()));
-    supervisor.spawn("oversight", oversight.run(errands_to_do, replies, stop_feeding.clone()));
-    supervisor.spawn("downlinks", queues.run(stop_feeding));
+    let first = Shift::prepare(&house, &plan).await?;
+    let (reliefs, relieved) = mpsc::channel(1);
+    let (upkeep, upkept) = watch::channel(plan.upkeep());
+    let handover = Handover::new(house.clone(), Arc::clone(&config), reliefs, upkeep);
+    let stop_feeding = supervisor.stage();
+    supervisor.spawn("rooms", shift::run(house, first, inbox, relieved, stop_feeding.clone()));
+    supervisor.spawn("oversight", oversight.run(errands_to_do, replies, handover, stop_feeding));
 
     // Then what publishes, then the connection that it publishes on, then the broker at its other end.
     let publisher = Publisher::new(Parts {
         config: Arc::clone(&config),
         store,
-        registry,
+        registry: plan.registry,
         status: board,
         topics,
         link,
@@ -116,7 +91,7 @@ pub async fn run(config: Config, oversight: Oversight, stop: impl Future<Output 
 
     // The store's last flush comes when nobody writes any more.
     let stop_store = supervisor.stage();
-    supervisor.spawn("store", syncer.run(stop_store.clone()));
+    supervisor.spawn("store", syncer.with_upkeep(upkept).run(stop_store.clone()));
     supervisor.spawn("watchdog", systemd::watchdog(stop_store));
 
     if !config.mirrors.is_empty() || config.sparkplug.is_some() {

@@ -11,8 +11,8 @@
 //! ```
 //!
 //! Beside the flow stand `config`, which all of it is told by, `control`, which answers the command line (`cli`), and
-//! `simulate`, the clouds for trying things out. `daemon` wires the rooms, `supervisor` owns their tasks, `oversight`
-//! does what concerns all of them.
+//! `simulate`, the clouds for trying things out. `daemon` wires what lasts, `shift` the rooms that a new configuration
+//! changes, `supervisor` owns their tasks, `oversight` does what concerns all of them.
 //!
 //! What always holds:
 //!
@@ -44,6 +44,7 @@ pub mod model;
 pub mod mqtt;
 pub mod oversight;
 pub mod publish;
+mod shift;
 pub mod simulate;
 pub mod store;
 pub mod supervisor;

@@ -3,6 +3,7 @@
 //! Knows nothing of what the tasks do.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -12,15 +13,18 @@ use tokio_util::sync::CancellationToken;
 /// The tasks of the daemon, in the order in which they are to end.
 ///
 /// Tasks are spawned in stages: when the daemon stops, the stage spawned first is told first, and the next one
-/// only when it has ended. So what feeds a queue ends before what empties it.
-#[derive(Debug, Default)]
+/// only when it has ended. So what feeds a queue ends before what empties it. All of them begin with `run`.
+#[derive(Default)]
 pub struct Supervisor {
     stages: Vec<Stage>,
 }
 
-#[derive(Debug, Default)]
+type Task = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
+
+#[derive(Default)]
 struct Stage {
     stop: CancellationToken,
+    waiting: Vec<(String, Task)>,
     tasks: JoinSet<anyhow::Result<()>>,
     names: Vec<(Id, String)>,
 }
@@ -40,7 +44,7 @@ impl Supervisor {
         stop
     }
 
-    /// Runs a task in the stage begun last.
+    /// Takes a task into the stage begun last.
     pub fn spawn(
         &mut self,
         name: impl Into<String>,
@@ -50,8 +54,7 @@ impl Supervisor {
             self.stages.push(Stage::default());
         }
         if let Some(stage) = self.stages.last_mut() {
-            let id = stage.tasks.spawn(task).id();
-            stage.names.push((id, name.into()));
+            stage.waiting.push((name.into(), Box::pin(task)));
         }
     }
 
@@ -60,6 +63,9 @@ impl Supervisor {
     /// # Errors
     /// The first task that failed or ended unasked, by name; tasks that had to be cut off after the grace period.
     pub async fn run(mut self, stop: impl Future<Output = ()>, grace: Duration) -> anyhow::Result<()> {
+        for stage in &mut self.stages {
+            stage.begin();
+        }
         let mut outcome = tokio::select! {
             () = stop => Ok(()),
             ended = first_end(&mut self.stages) => Err(ended),
@@ -94,6 +100,13 @@ async fn first_end(stages: &mut [Stage]) -> anyhow::Error {
 }
 
 impl Stage {
+    fn begin(&mut self) {
+        for (name, task) in self.waiting.drain(..) {
+            let id = self.tasks.spawn(task).id();
+            self.names.push((id, name));
+        }
+    }
+
     async fn end(&mut self, grace: Duration) -> anyhow::Result<()> {
         let mut outcome = Ok(());
         let all = async {

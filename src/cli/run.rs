@@ -5,7 +5,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Exit, Globals};
 use crate::config::Config;
-use crate::oversight::Oversight;
+use crate::oversight::{ConfigFile, Oversight};
 use crate::{daemon, logging};
 
 /// Runs the daemon
@@ -21,8 +21,9 @@ pub(crate) fn execute(Args {}: &Args, globals: &Globals) -> anyhow::Result<Exit>
     }
     let runtime = tokio::runtime::Runtime::new().context("the runtime does not start")?;
     let again = globals.clone();
-    let reread = move || Config::load(&again.config_file(), &again.environment);
-    let oversight = Oversight { log: Some(log), reread: Some(Box::new(reread)) };
+    let reread = Box::new(move || Config::load(&again.config_file(), &again.environment));
+    let file = ConfigFile { reread, at_start: loaded.fingerprint() };
+    let oversight = Oversight { log: Some(log), file: Some(file) };
     runtime.block_on(async { daemon::run(loaded.config, oversight, asked_to_end()?).await })?;
     Ok(Exit::Done)
 }

@@ -121,7 +121,7 @@ impl Commands {
     ///
     /// Commands begin one after the other and wait for the disk together, so that a flood of them shares its flushes.
     /// Where the publisher is slow, so are commands, and the broker keeps what is not acknowledged.
-    pub async fn run(self, mut inbox: Inbox, stop: CancellationToken) -> anyhow::Result<()> {
+    pub async fn run(self, inbox: &mut Inbox, stop: CancellationToken) -> anyhow::Result<()> {
         let mut open = FuturesOrdered::new();
         loop {
             tokio::select! {

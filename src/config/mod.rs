@@ -5,6 +5,7 @@
 //! out at once. Every value of a `Config` is valid: the other rooms need not look again.
 
 mod build;
+mod change;
 mod check;
 mod device;
 mod environment;
@@ -36,6 +37,7 @@ use url::Url;
 
 use crate::model::DeviceId;
 
+pub use change::Fingerprint;
 pub use device::{DecoderSettings, DeviceSettings, DeviceTypeSettings, Dialect, FieldSettings};
 pub use environment::Environment;
 pub use load::Loaded;

@@ -1,19 +1,23 @@
 //! Reads the keys of one table by their kinds, and remembers what was wrong.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::Schedule;
 use super::keys::FILE;
 use super::path::KeyPath;
 use super::problem::{Place, Problems};
-use super::secret::Folders;
+use super::secret::{Folders, read_at_most};
 use super::settings::Settings;
 use super::value::{Value, quote};
+
+/// So much of a file that a key names is looked at to see whether it changed.
+const LONGEST_FILE: u64 = 1 << 20;
 
 /// What the rules of `build` read from and report to.
 #[derive(Debug)]
@@ -159,7 +163,11 @@ impl Table<'_, '_> {
             (None, Some(file)) => {
                 let Value::Text(name) = &file.value else { return None };
                 match self.reader.folders.secret(name) {
-                    Ok(secret) => Some(secret),
+                    Ok(secret) => {
+                        let content = hash(secret.expose_secret().as_bytes());
+                        self.reader.settings.note_content(file_path, content);
+                        Some(secret)
+                    }
                     Err(message) => {
                         self.reader.problems.add(file.place.clone(), &file_path, message);
                         self.reader.settings.mark_faulty(file_path, file.place);
@@ -187,7 +195,12 @@ impl Table<'_, '_> {
     pub(super) fn file(&mut self, key: &str) -> Option<PathBuf> {
         let name = self.text(key)?;
         match self.reader.folders.find(&name) {
-            Ok(path) => Some(path),
+            Ok(path) => {
+                // One that cannot be read to its end is its reader's to complain about.
+                let content = read_at_most(&path, LONGEST_FILE).unwrap_or_default();
+                self.reader.settings.note_content(self.path.join(key), hash(&content));
+                Some(path)
+            }
             Err(message) => {
                 self.problem(key, message);
                 let place = self.place(key);
@@ -268,4 +281,10 @@ impl Table<'_, '_> {
     fn value(&self, key: &str) -> Option<&Value> {
         self.reader.settings.value(&self.path.join(key)).map(|setting| &setting.value)
     }
+}
+
+fn hash(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    bytes.hash(&mut hasher);
+    hasher.finish()
 }

@@ -39,9 +39,7 @@ impl Folders {
     /// The secret in a file, without the newline at its end.
     pub(super) fn secret(&self, path: &str) -> Result<SecretString, String> {
         let found = self.find(path)?;
-        let mut bytes = Vec::new();
-        let read = File::open(&found).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut bytes));
-        read.map_err(|error| unreadable(&found, &error))?;
+        let bytes = read_at_most(&found, LONGEST + 1).map_err(|error| unreadable(&found, &error))?;
         let shown = found.display();
         if bytes.len() as u64 > LONGEST {
             return Err(format!("{shown} holds more than 64 KiB, expected one secret"));
@@ -63,6 +61,13 @@ impl Folders {
             _ => "a file that the gateway may read".to_owned(),
         }
     }
+}
+
+/// The beginning of a file.
+pub(super) fn read_at_most(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// What keeps a file from being read, in words.

@@ -13,6 +13,7 @@ pub(super) struct Settings {
     values: BTreeMap<KeyPath, Setting>,
     tables: BTreeMap<KeyPath, Place>,
     faulty: BTreeMap<KeyPath, Place>,
+    contents: BTreeMap<KeyPath, u64>,
 }
 
 /// A value and where it was said.
@@ -51,6 +52,21 @@ impl Settings {
     pub(super) fn written(&self, path: &KeyPath) -> Option<&Place> {
         let value = self.values.get(path).map(|setting| &setting.place);
         self.faulty.get(path).or(value).filter(|place| **place != Place::Default)
+    }
+
+    /// What the file that a key names holds, as a hash.
+    pub(super) fn note_content(&mut self, path: KeyPath, hash: u64) {
+        self.contents.insert(path, hash);
+    }
+
+    /// What the file that a key names held when it was read; none where it names none.
+    pub(super) fn content(&self, path: &KeyPath) -> Option<u64> {
+        self.contents.get(path).copied()
+    }
+
+    /// Every key that holds.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&KeyPath, &Setting)> {
+        self.values.iter()
     }
 
     /// A table is there; the first word counts.

@@ -99,6 +99,18 @@ impl StatusBoard {
         }
     }
 
+    /// Only these are sources from now on; new ones are starting.
+    pub fn keep(&self, sources: impl IntoIterator<Item = SourceName>) {
+        let mut statuses = self.statuses.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut before = std::mem::take(&mut *statuses);
+        statuses.extend(sources.into_iter().map(|name| {
+            let status = before.remove(&name).unwrap_or_default();
+            (name, status)
+        }));
+        drop(statuses);
+        self.version.send_modify(|version| *version = version.wrapping_add(1));
+    }
+
     /// What is known of all sources.
     #[must_use]
     pub fn all(&self) -> BTreeMap<SourceName, SourceStatus> {

@@ -34,7 +34,8 @@ impl Renderer {
             gateway: &config.gateway.id,
             features: features.iter().filter(|(_, built)| *built).map(|(name, _)| *name).collect(),
             sources: sources.collect(),
-            restart_required: self.restart_required,
+            restart_required: !self.restart_keys.is_empty(),
+            restart_keys: &self.restart_keys,
             settings: self.settings(),
         })
     }

@@ -141,8 +141,11 @@ impl Renderer {
         })
     }
 
-    /// The bare value of a field.
+    /// The bare value of a field; cleared where the configuration no longer wants it.
     pub(super) fn attribute(&self, id: DeviceId, field: &str) -> Result<Rendered, StoreError> {
+        if !self.config.mqtt.attributes {
+            return Ok(Rendered::Clear);
+        }
         let state = self.store.device_state(id)?;
         Ok(match state.as_ref().and_then(|state| state.fields.get(field)) {
             Some(Value::String(text)) if text.is_empty() => Rendered::Clear,

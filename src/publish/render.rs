@@ -59,8 +59,8 @@ pub(super) struct Renderer {
     pub(super) topics: Topics,
     pub(super) outages: Outages,
     pub(super) counts: Counts,
-    /// Whether the configuration on the disk is no longer the one in effect.
-    pub(super) restart_required: bool,
+    /// What the configuration on the disk says that only a restart brings into effect.
+    pub(super) restart_keys: Vec<String>,
     /// When this process began.
     pub(super) begun: std::time::Instant,
 }
@@ -76,7 +76,8 @@ impl Renderer {
     ) -> Self {
         let (outages, counts) = (Outages::default(), Counts::default());
         let begun = std::time::Instant::now();
-        Self { config, store, registry, status, topics, outages, counts, restart_required: false, begun }
+        let restart_keys = Vec::new();
+        Self { config, store, registry, status, topics, outages, counts, restart_keys, begun }
     }
 
     /// The message of a retained document, as it is now.

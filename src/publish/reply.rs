@@ -1,8 +1,12 @@
 //! How other rooms reach the publisher with what is in no store: answers to requests, and Home Assistant's birth.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+use crate::config::Config;
+use crate::decode::Registry;
 use crate::mqtt::{Properties, Publish};
 
 /// How many orders may wait; whoever has one more waits, and so takes no further command.
@@ -25,7 +29,8 @@ pub(super) enum Order {
     Reply(Reply),
     Birth,
     Clear(Vec<String>),
-    RestartRequired(bool),
+    RestartRequired(Vec<String>),
+    Configuration(Arc<Config>, Arc<Registry>),
 }
 
 /// The way to the publisher. Clones share it.
@@ -64,9 +69,14 @@ impl Replies {
         self.order(Order::Clear(topics)).await;
     }
 
-    /// Whether the configuration that was read again wants a restart (`bridge/info`).
-    pub async fn restart_required(&self, required: bool) {
-        self.order(Order::RestartRequired(required)).await;
+    /// The keys of the configuration that was read again which want a restart (`bridge/info`).
+    pub async fn restart_required(&self, keys: Vec<String>) {
+        self.order(Order::RestartRequired(keys)).await;
+    }
+
+    /// Another configuration, with its decoders, is in effect from now on.
+    pub(crate) async fn configuration(&self, config: Arc<Config>, registry: Arc<Registry>) {
+        self.order(Order::Configuration(config, registry)).await;
     }
 
     async fn order(&self, order: Order) {

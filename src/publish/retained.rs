@@ -85,8 +85,10 @@ impl Retained {
         self.stale.extend(topics.into_iter().map(Name::Gone));
     }
 
-    /// How a source does changed.
+    /// How a source does changed, or there is one more or less.
     pub(super) fn sources_changed(&mut self, renderer: &Renderer) {
+        let kept = self.kept.keys().filter(|name| matches!(name, Name::Source(_))).cloned();
+        self.stale.extend(kept);
         self.stale.extend(renderer.status.all().into_keys().map(Name::Source));
     }
 
@@ -141,9 +143,20 @@ impl Retained {
         note::set_place(&renderer.store, &here)
     }
 
+    /// Another configuration is in effect: any document may say something else, or nothing any more.
+    pub(super) fn configuration_changed(&mut self, renderer: &Renderer) -> Result<(), StoreError> {
+        self.stale.extend(self.kept.keys().cloned());
+        self.leftovers(renderer)?;
+        self.all_names(renderer)
+    }
+
     /// The broker, or who listens there, may have forgotten all of it.
     pub(super) fn everything(&mut self, renderer: &Renderer) -> Result<(), StoreError> {
         self.kept.clear();
+        self.all_names(renderer)
+    }
+
+    fn all_names(&mut self, renderer: &Renderer) -> Result<(), StoreError> {
         for device in renderer.store.devices()? {
             self.stale.extend(renderer.state_names(device.id)?);
         }

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -94,7 +94,7 @@ pub struct Syncer {
     store: Store,
     requests: mpsc::Receiver<Answer>,
     flush: Duration,
-    upkeep: Option<Upkeep>,
+    upkeep: Option<watch::Receiver<Upkeep>>,
     backups: Option<Backups>,
 }
 
@@ -103,9 +103,9 @@ impl Syncer {
         Self { store, requests, flush, upkeep: None, backups: None }
     }
 
-    /// Also forgets what is too old or too much, every hour.
+    /// Also forgets what is too old or too much, every hour, and soon after the bounds change.
     #[must_use]
-    pub fn with_upkeep(self, upkeep: Upkeep) -> Self {
+    pub fn with_upkeep(self, upkeep: watch::Receiver<Upkeep>) -> Self {
         Self { upkeep: Some(upkeep), ..self }
     }
 
@@ -121,7 +121,7 @@ impl Syncer {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut behind_since = None;
-        let mut chores = Chores::new(self.store.clone(), self.upkeep, self.backups.take());
+        let mut chores = Chores::new(self.store.clone(), self.upkeep.take(), self.backups.take());
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -177,7 +177,7 @@ impl Syncer {
 #[derive(Debug)]
 struct Chores {
     store: Store,
-    upkeep: Option<Upkeep>,
+    upkeep: Option<watch::Receiver<Upkeep>>,
     running: Option<JoinHandle<()>>,
     next_upkeep: Instant,
     next_recovery: Instant,
@@ -186,7 +186,7 @@ struct Chores {
 }
 
 impl Chores {
-    fn new(store: Store, upkeep: Option<Upkeep>, backups: Option<Backups>) -> Self {
+    fn new(store: Store, upkeep: Option<watch::Receiver<Upkeep>>, backups: Option<Backups>) -> Self {
         let now = Instant::now();
         let first = now + FIRST_UPKEEP;
         Self {
@@ -211,7 +211,7 @@ impl Chores {
                     tracing::warn!(%error, "the store cannot be copied to where it could be written");
                 }
             }));
-        } else if let Some(upkeep) = self.upkeep.filter(|_| now >= self.next_upkeep) {
+        } else if let Some(upkeep) = self.upkeep_due(now) {
             self.next_upkeep = now + UPKEEP_EVERY;
             self.running = Some(tokio::task::spawn_blocking(move || {
                 // The history is larger than it was meant to be; the next hour tries again.
@@ -225,6 +225,13 @@ impl Chores {
                 store.back_up_daily(&backups);
             }));
         }
+    }
+
+    fn upkeep_due(&mut self, now: Instant) -> Option<Upkeep> {
+        let bounds = self.upkeep.as_mut()?;
+        // Nobody who could change them is left: the daemon ends.
+        let changed = bounds.has_changed().unwrap_or(false);
+        (changed || now >= self.next_upkeep).then(|| *bounds.borrow_and_update())
     }
 
     /// The end of the chore that runs; never, while none does.

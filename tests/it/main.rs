@@ -36,6 +36,7 @@ mod mqtt_rights;
 mod mqtt_transport;
 mod publisher_rig;
 mod reading;
+mod reload;
 mod sources;
 mod store;
 mod store_kill;

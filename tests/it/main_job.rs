@@ -239,23 +239,6 @@ async fn what_came_while_the_broker_was_away_is_published_when_it_is_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_configuration_that_changed_is_told_after_it_was_read_again() {
-    let site = Site::new(world(1)).await;
-    let watch = site.watch().await;
-    let daemon = site.gateway.start();
-    let required = |message: &Received| message.json()["restart_required"] == json!(true);
-    assert!(!required(&watch.until("/bridge/info", 1).await[0]));
-    let text = std::fs::read_to_string(site.gateway.configuration()).unwrap();
-    site.gateway.configure(&text.replace("poll = \"1s\"", "poll = \"2s\""));
-    daemon.hang_up();
-    eventually("restart_required", || watch.on("/bridge/info").iter().any(required)).await;
-    site.gateway.configure("version = 1\nnonsense = 1\n");
-    daemon.hang_up();
-    daemon.logged("configuration not taken over").await;
-    assert_eq!(daemon.terminate().await.code(), Some(0));
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_retained_command_is_refused_whenever_it_comes() {
     let site = Site::new(world(1)).await;
     let watch = site.watch().await;

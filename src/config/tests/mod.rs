@@ -1,6 +1,7 @@
 //! The whole way from a text to a `Config`.
 
 mod accepted;
+mod change;
 mod refused;
 mod shipped;
 

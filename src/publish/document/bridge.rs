@@ -39,6 +39,8 @@ pub struct BridgeInfo<'a> {
     pub sources: Vec<SourceRow<'a>>,
     /// Whether the configuration file says something that only a restart brings into effect.
     pub restart_required: bool,
+    /// The keys that say it.
+    pub restart_keys: &'a [String],
     /// Settings that others may need to know; never a secret.
     pub settings: Map<String, Value>,
 }

@@ -177,9 +177,15 @@ impl Publisher {
         match order {
             Order::Reply(reply) => self.replies.push_back(reply),
             Order::Clear(topics) => self.retained.clear(&self.renderer, topics),
-            Order::RestartRequired(required) => {
-                self.renderer.restart_required = required;
+            Order::RestartRequired(keys) => {
+                self.renderer.restart_keys = keys;
                 self.retained.mark([Name::BridgeInfo]);
+            }
+            Order::Configuration(config, registry) => {
+                self.renderer.config = config;
+                self.renderer.registry = registry;
+                let marked = self.retained.configuration_changed(&self.renderer);
+                self.or_everything_later(marked);
             }
             Order::Birth => {
                 let pause = Duration::from_millis(fastrand::u64(BIRTH_PAUSE_MS));
