@@ -18,6 +18,7 @@ mod globals;
 mod init;
 mod locations;
 mod messages;
+mod outbox;
 mod output;
 mod reading;
 mod run;
@@ -63,6 +64,7 @@ enum Command {
     Locations(locations::Args),
     Downlinks(downlinks::Args),
     Sources(sources::Args),
+    Outbox(outbox::Args),
     Store(store::Args),
     Downlink(downlink::Args),
     Sync(sync::Args),
@@ -98,6 +100,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Locations(args) => locations::execute(&args, &globals),
         Command::Downlinks(args) => downlinks::execute(&args, &globals),
         Command::Sources(args) => sources::execute(&args, &globals),
+        Command::Outbox(args) => outbox::execute(&args, &globals),
         Command::Store(args) => store::execute(&args, &globals),
         Command::Downlink(args) => downlink::execute(&args, &globals),
         Command::Sync(args) => sync::execute(&args, &globals),

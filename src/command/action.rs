@@ -50,6 +50,20 @@ impl Commands {
         Ok(json!({ "published": uplinks.len(), "cursor": cursor }))
     }
 
+    /// Publishes what the broker refused once more.
+    pub(super) async fn retry_parked(&self, arguments: &Arguments) -> Result<Value, Fault> {
+        let only = arguments.number_or_all()?;
+        let retried = self.rooms.store.retry_parked(only).await?;
+        found(only, retried).map(|retried| json!({ "retried": retried }))
+    }
+
+    /// Forgets what the broker refused; uplinks stay in the history.
+    pub(super) async fn drop_parked(&self, arguments: &Arguments) -> Result<Value, Fault> {
+        let only = arguments.number_or_all()?;
+        let dropped = self.rooms.store.drop_parked(only).await?;
+        found(only, dropped).map(|dropped| json!({ "dropped": dropped }))
+    }
+
     /// Everything that Home Assistant reads is published again, as when it says that it is there.
     pub(super) async fn publish_discovery(&self) -> Result<Value, Fault> {
         self.rooms.replies.birth().await;
@@ -107,5 +121,13 @@ impl Commands {
         self.rooms.errands.try_send(errand).ok().ok_or_else(unavailable)?;
         let answer = tokio::time::timeout(PATIENCE, answer).await.ok().and_then(Result::ok);
         answer.ok_or_else(unavailable)?.map_err(|reason| Fault::new("refused", reason))
+    }
+}
+
+/// How many parked events were found; it is a fault to ask for one that is not there.
+fn found(only: Option<u64>, many: usize) -> Result<usize, Fault> {
+    match only {
+        Some(number) if many == 0 => Err(Fault::new("not_found", format!("no event {number} is parked"))),
+        _ => Ok(many),
     }
 }

@@ -57,6 +57,15 @@ impl Arguments {
         self.given(key).map(|value| body::time(value).map_err(|fault| malformed(key, &fault))).transpose()
     }
 
+    /// `{"number": 3}`, or `{"all": true}` as none: which parked events are meant.
+    pub(super) fn number_or_all(&self) -> Result<Option<u64>, Fault> {
+        match (self.given("number").map(Value::as_u64), self.given("all")) {
+            (Some(Some(number)), None) => Ok(Some(number)),
+            (None, Some(Value::Bool(true))) => Ok(None),
+            _ => Err(Fault::new("malformed", "expected `number` of a parked event, or `all` as true")),
+        }
+    }
+
     /// A number of things, at least one, at most `most`: more are asked for by the cursor of the answer.
     pub(super) fn limit(&self, default: usize, most: usize) -> Result<usize, Fault> {
         match self.given("limit") {

@@ -63,6 +63,13 @@ impl Commands {
         Ok(json!({ "downlinks": items }))
     }
 
+    pub(super) fn outbox(&self, arguments: &Arguments) -> Result<Value, Fault> {
+        let limit = arguments.limit(HISTORY.0, HISTORY.1)?;
+        let (waiting, oldest) = self.rooms.store.outbox_depth()?;
+        let events = View::outbox(&self.rooms.store, limit)?;
+        Ok(json!({ "waiting": waiting, "oldest": oldest, "events": events }))
+    }
+
     /// Uplinks of the history, oldest first; `cursor` asks for those after the last one of an answer.
     pub(super) fn history(&self, arguments: &Arguments) -> Result<Value, Fault> {
         let limit = arguments.limit(HISTORY.0, HISTORY.1)?;

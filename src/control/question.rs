@@ -31,6 +31,11 @@ pub enum Question {
     },
     /// The sources, by name.
     Sources,
+    /// What the broker refused, and the oldest of what waits for it.
+    Outbox {
+        /// At most so many.
+        limit: usize,
+    },
     /// The history, oldest first; answered row by row.
     Export(Export),
     /// A command in the words of MQTT; only a running daemon does it.

@@ -11,7 +11,7 @@ use crate::decode::{Decoded, Registry, Resolved};
 use crate::ingest::StatusBoard;
 use crate::model::{Device, DeviceId, Location, Payload, Timestamp, Uplink};
 use crate::publish::document::{DownlinkItem, LocationDocument, Place, UplinkDocument};
-use crate::publish::place_of;
+use crate::publish::{self, place_of};
 use crate::store::{Store, StoreError, UplinkQuery};
 
 /// What answers are made from.
@@ -51,6 +51,9 @@ impl View {
             Question::Locations(range) => self.newest(Rows::Locations, range),
             Question::Downlinks { device } => self.downlinks(*device),
             Question::Sources => Ok(self.sources()),
+            Question::Outbox { limit } => {
+                written(&publish::View::outbox(&self.store, (*limit).min(MOST_ROWS)).map_err(said)?)
+            }
             Question::Export(_) => Err("an export is a stream of rows, not one answer".to_owned()),
             Question::Command { .. } => Err("no daemon runs that could do this".to_owned()),
             Question::Decode { device, data, time } => self.decode(*device, data, *time),

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::model::DeviceId;
+use crate::model::{DeviceId, Event};
 use crate::mqtt::Publish;
 use crate::store::{DeviceState, OutboxEntry, OutboxKey};
 
@@ -28,7 +28,8 @@ pub(super) struct Ledger {
 #[derive(Debug)]
 struct Open {
     messages: usize,
-    device: Option<DeviceId>,
+    /// What would be parked if the broker refused it.
+    event: Event,
 }
 
 /// What the store is to forget, and what it is to keep in the same commit.
@@ -65,13 +66,13 @@ impl Ledger {
     }
 
     /// The event that waited first is made into these messages; without messages it is done.
-    pub(super) fn made(&mut self, device: Option<DeviceId>, messages: Vec<Publish>) {
-        let Some(OutboxEntry { key, .. }) = self.waiting.pop_front() else { return };
+    pub(super) fn made(&mut self, messages: Vec<Publish>) {
+        let Some(OutboxEntry { key, event }) = self.waiting.pop_front() else { return };
         if messages.is_empty() {
-            self.done.insert(key, device);
+            self.done.insert(key, event.device());
             return;
         }
-        self.open.insert(key.clone(), Open { messages: messages.len(), device });
+        self.open.insert(key.clone(), Open { messages: messages.len(), event });
         self.ready.extend(messages.into_iter().map(|message| (key.clone(), message)));
     }
 
@@ -83,12 +84,17 @@ impl Ledger {
         self.ready.push_front((key, message));
     }
 
+    /// The event of a message that is under way.
+    pub(super) fn event(&self, key: &OutboxKey) -> Option<&Event> {
+        self.open.get(key).map(|open| &open.event)
+    }
+
     /// The broker has one of the event's messages, or never will.
     pub(super) fn settled(&mut self, key: &OutboxKey) {
         let Some(open) = self.open.get_mut(key) else { return };
         open.messages = open.messages.saturating_sub(1);
         if open.messages == 0 {
-            let device = open.device;
+            let device = open.event.device();
             self.open.remove(key);
             self.done.insert(key.clone(), device);
         }
@@ -149,7 +155,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::{Event, Timestamp};
+    use crate::model::Timestamp;
     use crate::mqtt::Properties;
     use crate::store::{Options, Store};
 
@@ -212,7 +218,7 @@ mod tests {
                     Play::Make(messages) => {
                         if let Some(key) = ledger.next_waiting().map(|entry| entry.key.clone()) {
                             owed.insert(key, messages);
-                            ledger.made(None, std::iter::repeat_n(message(), messages).collect());
+                            ledger.made(std::iter::repeat_n(message(), messages).collect());
                         }
                     }
                     Play::Send => wire.extend(ledger.next_ready().map(|(key, _)| key)),

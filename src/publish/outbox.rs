@@ -40,12 +40,11 @@ impl Outbox {
             }
             self.read_ahead(renderer)?;
             let Some(entry) = self.ledger.next_waiting() else { return Ok(None) };
-            let device = entry.event.device();
             let (after, messages) = self.make(renderer, &entry.event)?;
-            if let Some((device, after)) = device.zip(after) {
+            if let Some((device, after)) = entry.event.device().zip(after) {
                 self.ledger.changed_state(device, after);
             }
-            self.ledger.made(device, messages);
+            self.ledger.made(messages);
         }
     }
 
@@ -97,14 +96,26 @@ impl Outbox {
         self.ledger.settled(key);
     }
 
-    /// The broker will never take one of the event's messages: said on `bridge/event`, so that the rest flows.
-    pub(super) fn refused(&mut self, renderer: &Renderer, key: &OutboxKey, message: &Refusal<'_>) {
-        self.ledger.settled(key);
+    /// The broker will never take one of the event's messages: it is parked, and that is said on `bridge/event`, so
+    /// that the rest flows. While the store cannot keep it aside it stays where it is.
+    pub(super) fn refused(
+        &mut self,
+        renderer: &Renderer,
+        key: &OutboxKey,
+        message: &Refusal<'_>,
+    ) -> Result<(), StoreError> {
         let &Refusal { topic, reason } = message;
-        tracing::error!(topic, reason, "an event cannot be published; an uplink stays in the history");
+        if let Some(event) = self.ledger.event(key) {
+            if let Err(error) = renderer.store.park(event, topic, reason, clock::now()) {
+                self.again(key);
+                return Err(error);
+            }
+        }
+        self.ledger.settled(key);
+        tracing::error!(topic, reason, "an event cannot be published; it is parked");
         if topic == renderer.topics.bridge("event") {
             // Telling it there would be refused as well, and told again, for ever.
-            return;
+            return Ok(());
         }
         let detail = serde_json::json!({ "topic": topic, "reason": reason }).to_string();
         let event = Event::Bridge { time: clock::now(), kind: "publish_failed".to_owned(), detail };
@@ -112,6 +123,7 @@ impl Outbox {
             tracing::warn!(%error, "that could not be told on bridge/event");
         }
         self.more = true;
+        Ok(())
     }
 
     /// The event is to be read and sent again.

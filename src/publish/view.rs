@@ -1,10 +1,11 @@
 //! The documents of the contract for whoever asks, as they are at this moment.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::document::{DownlinkItem, print};
+use super::document::{DownlinkItem, OutboxRow, print};
 use super::render::{Rendered, Renderer};
 use super::{Name, note};
 use crate::config::{Config, DiscoveryMode};
@@ -13,6 +14,9 @@ use crate::ingest::StatusBoard;
 use crate::model::{DeviceId, Downlink, Timestamp, Uplink};
 use crate::mqtt::topic::Topics;
 use crate::store::{Store, StoreError};
+
+/// The most waiting events that one list of the outbox has: they are read ahead into memory.
+const MOST_WAITING: usize = 1000;
 
 /// Renders documents that are not published, or not now.
 #[derive(Debug)]
@@ -53,6 +57,16 @@ impl View {
     #[must_use]
     pub fn downlink(item: &Downlink) -> Option<Value> {
         serde_json::from_slice(&print(&DownlinkItem::from(item))).ok()
+    }
+
+    /// What the broker refused, and the oldest of what waits for it.
+    pub fn outbox(store: &Store, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
+        let mut rows: Vec<OutboxRow> = store.parked()?.into_iter().map(OutboxRow::from).collect();
+        rows.truncate(limit);
+        let left = (limit - rows.len()).min(MOST_WAITING);
+        let waiting = store.outbox_head(&BTreeSet::new(), left)?;
+        rows.extend(waiting.iter().map(OutboxRow::from));
+        Ok(rows)
     }
 
     /// Every topic on which something about a device is kept.

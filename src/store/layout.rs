@@ -18,6 +18,7 @@
 //! | `queue` | device u32, order u64 | `DownlinkRecord` |
 //! | `asks` | as `uplinks-NNNN` | nothing, or the id of the item that was the answer, text |
 //! | `notes` | text | bytes |
+//! | `parked` | number in the order of parking, u64 | `ParkedRecord`: an event that the broker will not take |
 //!
 //! `NNNN` is a week: seconds since 1970 divided by 604,800. A week's history is dropped as a whole tree, because
 //! sled gives no space back for single keys. Values of records are a byte of version and then postcard; sources
@@ -68,10 +69,11 @@ pub(super) enum Table {
     Queue,
     Asks,
     Notes,
+    Parked,
 }
 
 impl Table {
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::Meta,
         Self::Sources,
         Self::Cursors,
@@ -84,6 +86,7 @@ impl Table {
         Self::Queue,
         Self::Asks,
         Self::Notes,
+        Self::Parked,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -100,6 +103,7 @@ impl Table {
             Self::Queue => "queue",
             Self::Asks => "asks",
             Self::Notes => "notes",
+            Self::Parked => "parked",
         }
     }
 }

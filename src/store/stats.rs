@@ -7,8 +7,8 @@ use super::commit::Place;
 use super::error::StoreError;
 use super::layout::{SCHEMA, Table, block_time, first_u32, last_u64, place_key_parts, uplink_key_parts};
 use super::record::{
-    BlockRecord, DeviceRecord, DeviceTypeRecord, DownlinkRecord, EntryRecord, LocationRecord, Record,
-    StateRecord, UplinkRecord,
+    BlockRecord, DeviceRecord, DeviceTypeRecord, DownlinkRecord, EntryRecord, LocationRecord, ParkedRecord,
+    Record, StateRecord, UplinkRecord,
 };
 use crate::model::{DeviceId, Timestamp};
 
@@ -33,6 +33,8 @@ pub struct Stats {
     pub outbox: u64,
     /// The time of the oldest of them.
     pub outbox_oldest: Option<Timestamp>,
+    /// How many events the broker refused, kept aside.
+    pub parked: u64,
     /// How many downlinks are not forgotten.
     pub downlinks: u64,
 }
@@ -72,6 +74,7 @@ impl Store {
             newest: newest.first().map(|uplink| uplink.time).or(newest_of_device),
             outbox,
             outbox_oldest,
+            parked: count(database.table(Table::Parked)?),
             downlinks: count(database.table(Table::Queue)?),
         })
     }
@@ -120,6 +123,7 @@ impl Store {
                 )
             }
             Place::Table(Table::Queue) => DownlinkRecord::decode(value).err().map(|error| error.to_string()),
+            Place::Table(Table::Parked) => ParkedRecord::decode(value).err().map(|error| error.to_string()),
             Place::Table(Table::Outbox | Table::Waiting) => return self.fault_of_block(key, value),
             Place::Table(
                 Table::Meta | Table::Sources | Table::Cursors | Table::Tenants | Table::Asks | Table::Notes,

@@ -29,6 +29,7 @@ mod ingest_v1;
 mod listener;
 mod main_job;
 mod mqtt;
+mod mqtt_acks;
 mod mqtt_cuts;
 mod mqtt_presence;
 mod mqtt_reference;

@@ -232,4 +232,5 @@ async fn a_refused_message_is_told_and_the_rest_flows() {
     site.drained().await;
     publishing.stop().await;
     assert_eq!(site.store.uplinks(&UplinkQuery::default()).unwrap().len(), 2, "it stays in the history");
+    assert_eq!(site.store.parked().unwrap().len(), 1, "and can be tried again");
 }

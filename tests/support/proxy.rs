@@ -1,4 +1,5 @@
-//! A TCP proxy that a test can make cruel: it cuts connections, or swallows what goes through.
+//! A TCP proxy that a test can make cruel: it cuts connections, swallows what goes through, or meddles with MQTT's
+//! acknowledgements.
 
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -6,7 +7,9 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
+
+use super::puback::{Filter, Meddling};
 
 /// A proxy to one address; closed when dropped.
 pub(crate) struct Proxy {
@@ -21,8 +24,12 @@ struct Rules {
     /// Connections are cut after so many milliseconds, more or less; 0: never.
     cut_after_ms: AtomicU64,
     cuts: AtomicU32,
+    connections: AtomicU32,
     /// What the broker says is swallowed.
     is_deaf: AtomicBool,
+    /// Whether what goes through is MQTT without TLS, to be meddled with.
+    is_mqtt: bool,
+    meddling: Meddling,
     is_closed: AtomicBool,
 }
 
@@ -46,9 +53,18 @@ impl End {
 
 impl Proxy {
     pub(crate) fn start(target: u16) -> Self {
+        Self::with(target, Rules::default())
+    }
+
+    /// A proxy that can meddle with acknowledgements.
+    pub(crate) fn start_for_mqtt(target: u16) -> Self {
+        Self::with(target, Rules { is_mqtt: true, ..Rules::default() })
+    }
+
+    fn with(target: u16, rules: Rules) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
-        let rules = Arc::new(Rules::default());
+        let rules = Arc::new(rules);
         let acceptor = std::thread::spawn({
             let rules = Arc::clone(&rules);
             move || {
@@ -62,6 +78,7 @@ impl Proxy {
                     else {
                         continue;
                     };
+                    rules.connections.fetch_add(1, Ordering::SeqCst);
                     let end = Arc::new(End::draw(rules.cut_after_ms.load(Ordering::SeqCst)));
                     for (from, to, to_client) in [(&client, &server, false), (&server, &client, true)] {
                         let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
@@ -87,9 +104,19 @@ impl Proxy {
         self.rules.cut_after_ms.store(milliseconds, Ordering::SeqCst);
     }
 
+    /// How many connections were made.
+    pub(crate) fn connections(&self) -> u32 {
+        self.rules.connections.load(Ordering::SeqCst)
+    }
+
     /// How many connections were cut.
     pub(crate) fn cuts(&self) -> u32 {
         self.rules.cuts.load(Ordering::SeqCst)
+    }
+
+    /// What becomes of acknowledgements.
+    pub(crate) fn meddling(&self) -> &Meddling {
+        &self.rules.meddling
     }
 
     /// Whether what the broker says is swallowed.
@@ -111,6 +138,7 @@ impl Drop for Proxy {
 
 fn pump(mut from: TcpStream, mut to: TcpStream, end: &End, to_client: bool, rules: &Rules) {
     from.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
+    let mut filter = rules.is_mqtt.then(Filter::default);
     let mut buffer = [0; 16 * 1024];
     loop {
         if end.has_come() {
@@ -129,12 +157,20 @@ fn pump(mut from: TcpStream, mut to: TcpStream, end: &End, to_client: bool, rule
                     end.spoke.get_or_init(Instant::now);
                 }
                 let swallowed = to_client && rules.is_deaf.load(Ordering::SeqCst);
-                if !swallowed && to.write_all(&buffer[..count]).is_err() {
+                let on = match &mut filter {
+                    Some(filter) => &filter.pass(&rules.meddling, &buffer[..count], to_client),
+                    None => &buffer[..count],
+                };
+                if !swallowed && to.write_all(on).is_err() {
                     break;
                 }
             }
-            Err(error)
-                if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {}
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                let due = filter.as_mut().map(|filter| filter.pass(&rules.meddling, &[], to_client));
+                if due.is_some_and(|due| to.write_all(&due).is_err()) {
+                    break;
+                }
+            }
             Err(_) => break,
         }
     }

@@ -6,7 +6,7 @@ use super::super::value::quote;
 use super::super::{Discovery, DiscoveryMode, Mqtt, Protocol, keys};
 
 /// The verbs of `bridge/request`.
-const VERBS: [&str; 14] = [
+const VERBS: [&str; 17] = [
     "health",
     "sync",
     "device/get",
@@ -16,6 +16,9 @@ const VERBS: [&str; 14] = [
     "history",
     "replay",
     "downlink/list",
+    "outbox/list",
+    "outbox/retry",
+    "outbox/drop",
     "decode",
     "discovery/publish",
     "discovery/clear",

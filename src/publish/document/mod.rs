@@ -6,6 +6,7 @@ mod bridge;
 mod device;
 mod downlink;
 mod location;
+mod outbox;
 mod uplink;
 
 use bytes::Bytes;
@@ -17,6 +18,7 @@ pub use bridge::{
 pub use device::{DeviceInfo, DownlinkCapability, FieldRow, ServiceEvent, TypeRow};
 pub use downlink::{DownlinkItem, DownlinkSummary, QueueRow, Quota};
 pub use location::{LocationDocument, Place};
+pub use outbox::OutboxRow;
 pub use uplink::UplinkDocument;
 
 /// Version of every document (`"v"`).

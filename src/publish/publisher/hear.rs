@@ -66,7 +66,10 @@ impl Publisher {
     pub(super) fn refused(&mut self, cargo: Cargo, refusal: &Refusal<'_>) {
         let &Refusal { topic, reason } = refusal;
         match cargo {
-            Cargo::Event(key) => self.outbox.refused(&self.renderer, &key, refusal),
+            Cargo::Event(key) => {
+                let parked = self.outbox.refused(&self.renderer, &key, refusal);
+                self.unless_failed(parked);
+            }
             Cargo::Retained(_) => tracing::warn!(topic, reason, "document refused"),
             Cargo::Reply(_) => tracing::warn!(topic, reason, "answer refused"),
             Cargo::BridgeState => tracing::error!(topic, reason, "the broker refuses to know our state"),

@@ -81,7 +81,21 @@ impl Store {
         let Some(entry) = memory.outbox.entry(reader, key) else {
             return Ok(None);
         };
-        let event = match entry {
+        let event = self.event_of(memory, time, entry)?;
+        if event.is_none() {
+            tracing::error!(%time, "event lost: its record cannot be read");
+        }
+        Ok(event)
+    }
+
+    /// The event of an entry; none where what it refers to is gone.
+    pub(in crate::store) fn event_of(
+        &self,
+        memory: &Memory,
+        time: Timestamp,
+        entry: &EntryRecord,
+    ) -> Result<Option<Event>, StoreError> {
+        Ok(match entry {
             EntryRecord::Done => None,
             EntryRecord::Uplink { device, tail } => self
                 .load_uplink(memory, *device, time, (*tail).into())?
@@ -90,11 +104,7 @@ impl Store {
                 let device = event.device().map(|device| memory.printed(device));
                 event.clone().event(time, device)
             }
-        };
-        if event.is_none() {
-            tracing::error!(%time, "event lost: its record cannot be read");
-        }
-        Ok(event)
+        })
     }
 
     /// Forgets events that the broker has, and keeps the device states that they led to. Both reach the disk

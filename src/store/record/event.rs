@@ -36,6 +36,22 @@ impl Record for BlockRecord {
     const WHAT: &'static str = "block of the outbox";
 }
 
+/// An event that the broker will not take.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(in crate::store) struct ParkedRecord {
+    /// Of the event, in milliseconds.
+    pub(in crate::store) time: i64,
+    pub(in crate::store) entry: EntryRecord,
+    pub(in crate::store) topic: String,
+    pub(in crate::store) reason: String,
+    /// When it was parked, in milliseconds.
+    pub(in crate::store) since: i64,
+}
+
+impl Record for ParkedRecord {
+    const WHAT: &'static str = "parked event";
+}
+
 /// A longer report is replaced by its length: it comes from outside, and a value of the store has a bound.
 const LONGEST_DETAIL: usize = 6 * 1024;
 

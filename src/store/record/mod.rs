@@ -16,7 +16,7 @@ use super::layout::LARGEST_VALUE;
 
 pub(super) use device::{DeviceRecord, DeviceTypeRecord, StateRecord};
 pub(super) use downlink::DownlinkRecord;
-pub(super) use event::{BlockRecord, EntryRecord};
+pub(super) use event::{BlockRecord, EntryRecord, ParkedRecord};
 pub(super) use uplink::{LocationRecord, TailRecord, UplinkRecord};
 
 /// A value of a tree.

@@ -5,6 +5,7 @@ mod devices;
 mod keeping;
 mod opening;
 mod outbox;
+mod parked;
 mod power;
 mod queue;
 mod tenant;
