@@ -12,11 +12,11 @@ use crc::{CRC_32_ISO_HDLC, Crc};
 
 use super::Store;
 use super::commit::{Commit, Place, Writes};
-use super::copy::{Target, copy, copy_touched};
+use super::copy::{Copied, Target, copy, copy_touched};
 use super::database::Database;
 use super::error::{OpenError, StoreError};
 use super::folder::{Folder, refused};
-use super::layout::{LARGEST_COMMIT, LARGEST_VALUE};
+use super::layout::{LARGEST_COMMIT, LARGEST_VALUE, SCHEMA};
 
 const FIRST_LINE: &[u8] = b"sigfox2mqtt store backup 1\n";
 /// Bytes of sled's cache while a store is restored.
@@ -55,38 +55,19 @@ impl Store {
     /// Writes everything into a file and gives the number of records. Blocks; the store goes on meanwhile. The
     /// file gets its name when it is whole and on the disk.
     pub fn backup(&self, file: &Path) -> Result<u64, StoreError> {
-        let mut unfinished = file.as_os_str().to_owned();
-        unfinished.push(".new");
-        let unfinished = PathBuf::from(unfinished);
-        let written = self.write_backup(&unfinished);
-        if written.is_err() {
-            fs::remove_file(&unfinished).ok();
-        }
-        let records = written?;
-        fs::rename(&unfinished, file)?;
-        match file.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all()?,
-            _ => {}
-        }
-        Ok(records)
-    }
-
-    fn write_backup(&self, unfinished: &Path) -> Result<u64, StoreError> {
-        let mut frames = Frames { file: BufWriter::new(create_private(unfinished)?), count: 0 };
-        frames.file.write_all(FIRST_LINE)?;
-        let database = self.database();
-        database.begin_copy()?;
-        let copied = copy(&database, &mut frames);
-        let memory = self.memory();
-        let touched = database.end_copy();
-        let copied = copied?;
-        if copied.unread > 0 {
-            return Err(StoreError::Damaged(format!("{} trees cannot be read", copied.unread)));
-        }
-        copy_touched(&database, touched?, &mut frames)?;
-        drop(memory);
-        frames.end()?;
-        Ok(copied.records)
+        in_full(file, |unfinished| {
+            let mut frames = Frames::begin(unfinished)?;
+            let database = self.database();
+            database.begin_copy()?;
+            let copied = copy(&database, &mut frames);
+            let memory = self.memory();
+            let touched = database.end_copy();
+            let copied = whole(copied?)?;
+            copy_touched(&database, touched?, &mut frames)?;
+            drop(memory);
+            frames.end()?;
+            Ok(copied.records)
+        })
     }
 
     /// Puts a backup in the place of a data directory's store; no daemon may run on it. What was there before is
@@ -95,7 +76,7 @@ impl Store {
         let folder = Folder::take(dir)?;
         let io_refused = |source| RestoreError::Directory(refused(dir, source));
         let path = folder.next().map_err(io_refused)?;
-        let database = Database::open(&path, RESTORE_CACHE, true).map_err(StoreError::from)?;
+        let database = Database::open(&path, RESTORE_CACHE, Some(SCHEMA)).map_err(StoreError::from)?;
         let restored = read_into(file, &database);
         let records = match restored {
             Ok(records) => records,
@@ -110,6 +91,41 @@ impl Store {
         folder.switch(&path).map_err(io_refused)?;
         folder.remove_leftovers().map_err(io_refused)?;
         Ok(records)
+    }
+}
+
+/// Writes everything of a database that nobody else has into a file.
+pub(super) fn write(database: &Database, file: &Path) -> Result<u64, StoreError> {
+    in_full(file, |unfinished| {
+        let mut frames = Frames::begin(unfinished)?;
+        let copied = whole(copy(database, &mut frames)?)?;
+        frames.end()?;
+        Ok(copied.records)
+    })
+}
+
+/// Gives a file its name when it is whole and on the disk; a part of one is removed.
+fn in_full(file: &Path, write: impl FnOnce(&Path) -> Result<u64, StoreError>) -> Result<u64, StoreError> {
+    let mut unfinished = file.as_os_str().to_owned();
+    unfinished.push(".new");
+    let unfinished = PathBuf::from(unfinished);
+    let written = write(&unfinished);
+    if written.is_err() {
+        fs::remove_file(&unfinished).ok();
+    }
+    let records = written?;
+    fs::rename(&unfinished, file)?;
+    match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all()?,
+        _ => {}
+    }
+    Ok(records)
+}
+
+fn whole(copied: Copied) -> Result<Copied, StoreError> {
+    match copied.unread {
+        0 => Ok(copied),
+        unread => Err(StoreError::Damaged(format!("{unread} trees cannot be read"))),
     }
 }
 
@@ -134,6 +150,12 @@ impl Target for Frames {
 }
 
 impl Frames {
+    fn begin(file: &Path) -> Result<Self, StoreError> {
+        let mut file = BufWriter::new(create_private(file)?);
+        file.write_all(FIRST_LINE)?;
+        Ok(Self { file, count: 0 })
+    }
+
     fn frame(&mut self, content: &(String, &Writes)) -> Result<(), StoreError> {
         let bytes = postcard::to_stdvec(content).map_err(|error| StoreError::Damaged(error.to_string()))?;
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);

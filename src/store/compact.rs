@@ -10,6 +10,7 @@ use super::Store;
 use super::copy::{copy, copy_touched};
 use super::database::{Database, OpenFailure};
 use super::error::StoreError;
+use super::layout::SCHEMA;
 
 /// What a compaction has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -45,7 +46,7 @@ impl Store {
     fn copy_and_switch(&self, old: &Database) -> Result<Compacted, StoreError> {
         let before_bytes = old.size_on_disk()?;
         let path = self.folder().next()?;
-        let new = Database::open(&path, self.cache(), true)?;
+        let new = Database::open(&path, self.cache(), Some(SCHEMA))?;
         let copied = copy(old, &mut &new)?;
         // Who holds the lock is the only one who writes.
         let memory = self.memory();

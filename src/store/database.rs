@@ -13,7 +13,7 @@ use sled::transaction::{ConflictableTransactionError, TransactionError, Transact
 
 use super::commit::{Commit, Place};
 use super::error::StoreError;
-use super::layout::{SCHEMA, Table, Week};
+use super::layout::{Table, Week};
 
 const SCHEMA_KEY: &str = "schema";
 
@@ -37,6 +37,7 @@ pub(super) struct Database {
     db: sled::Db,
     tables: BTreeMap<Table, sled::Tree>,
     weeks: RwLock<BTreeMap<Week, sled::Tree>>,
+    version: u32,
     path: PathBuf,
     file: Arc<File>,
     commits: AtomicU64,
@@ -51,19 +52,17 @@ pub(super) struct Database {
 }
 
 impl Database {
-    /// Opens the database in a folder; a new one gets the version of the layout.
-    pub(super) fn open(path: &Path, cache: u64, new: bool) -> Result<Self, OpenFailure> {
+    /// Opens the database in a folder; a new one gets a version of the layout.
+    pub(super) fn open(path: &Path, cache: u64, new: Option<u32>) -> Result<Self, OpenFailure> {
         let db = open_sled(path, cache)?;
         let meta = db.open_tree(Table::Meta.name())?;
-        if new {
-            meta.insert(SCHEMA_KEY, &SCHEMA.to_be_bytes())?;
+        if let Some(version) = new {
+            meta.insert(SCHEMA_KEY, &version.to_be_bytes())?;
         }
-        let schema = meta.get(SCHEMA_KEY)?.and_then(|value| value.first_chunk::<4>().copied());
-        match schema.map(u32::from_be_bytes) {
-            Some(SCHEMA) => {}
-            Some(found) if found > SCHEMA => return Err(OpenFailure::Newer(found)),
-            found => return Err(OpenFailure::Damaged(format!("its version cannot be read ({found:?})"))),
-        }
+        let found = meta.get(SCHEMA_KEY)?.and_then(|value| value.first_chunk::<4>().copied());
+        let Some(version) = found.map(u32::from_be_bytes).filter(|version| *version > 0) else {
+            return Err(OpenFailure::Damaged(format!("its version cannot be read ({found:?})")));
+        };
         let mut tables = BTreeMap::new();
         for table in Table::ALL {
             tables.insert(table, db.open_tree(table.name())?);
@@ -79,6 +78,7 @@ impl Database {
             db,
             tables,
             weeks: RwLock::new(weeks),
+            version,
             path: path.to_owned(),
             file: Arc::new(file),
             commits: AtomicU64::new(0),
@@ -89,6 +89,11 @@ impl Database {
             #[cfg(test)]
             on_sync: Mutex::new(None),
         })
+    }
+
+    /// The version of its layout.
+    pub(super) fn version(&self) -> u32 {
+        self.version
     }
 
     /// A tree.

@@ -152,6 +152,13 @@ impl Folder {
         Ok(Some(aside))
     }
 
+    /// Where the snapshot of a store of an older version goes, before it is migrated.
+    pub(super) fn snapshot(&self, version: u32) -> io::Result<PathBuf> {
+        let backups = self.dir.join(BACKUPS);
+        fs::create_dir_all(&backups)?;
+        Ok(backups.join(format!("version-{version}.backup")))
+    }
+
     /// The files that may be backups, in the directory and in another folder, the newest first.
     pub(super) fn backups(&self, elsewhere: Option<&Path>) -> Vec<PathBuf> {
         let own = self.dir.join(BACKUPS);

@@ -17,6 +17,7 @@ mod history;
 mod layout;
 mod locations;
 mod memory;
+mod migration;
 mod opening;
 mod outbox;
 mod parked;
@@ -219,7 +220,7 @@ impl Store {
             changed: Arc::new(Notify::new()),
         };
         let store = Self { inner: Arc::new(inner) };
-        if let Some(event) = opened.repaired {
+        if let Some(event) = opened.told {
             store.tell(&event).map_err(|error| OpenError::Damaged { dir, reason: error.to_string() })?;
         }
         Ok((store.clone(), Syncer::new(store, requests, flush)))

@@ -18,8 +18,8 @@ use super::backup;
 use super::database::{Database, OpenFailure};
 use super::error::{OpenError, StoreError};
 use super::folder::{Folder, refused};
-use super::layout::SCHEMA;
 use super::memory::Memory;
+use super::migration::{self, Layout};
 use crate::clock;
 use crate::model::Event;
 
@@ -28,32 +28,44 @@ pub(super) struct Opened {
     pub(super) folder: Folder,
     pub(super) database: Database,
     pub(super) memory: Memory,
-    /// To be told when something was lost or mended.
-    pub(super) repaired: Option<Event>,
+    /// To be told when something was lost, mended or migrated.
+    pub(super) told: Option<Event>,
 }
 
 /// Opens or creates the store of a data directory.
 pub(super) fn open(dir: &Path, cache: u64, backups: Option<&Path>) -> Result<Opened, OpenError> {
+    open_as(migration::CURRENT, dir, cache, backups)
+}
+
+/// As `open`, for a program that writes this layout.
+pub(super) fn open_as(
+    layout: Layout,
+    dir: &Path,
+    cache: u64,
+    backups: Option<&Path>,
+) -> Result<Opened, OpenError> {
     let folder = Folder::take(dir)?;
     let refuse = |source| refused(dir, source);
     let Some(path) = folder.current().map_err(refuse)? else {
-        let (database, memory) = create(&folder, cache).map_err(|failure| failed(dir, failure))?;
-        return Ok(Opened { folder, database, memory, repaired: None });
+        let (database, memory) =
+            create(&folder, cache, layout).map_err(|failure| failed(dir, layout, failure))?;
+        return Ok(Opened { folder, database, memory, told: None });
     };
     folder.remove_leftovers().map_err(refuse)?;
     let begun_before = folder.begin_opening();
-    let ladder = Ladder { folder: &folder, cache, backups };
+    let ladder = Ladder { folder: &folder, layout, cache, backups };
     let climbed = ladder.climb(&path, begun_before);
     // Not before: a process that dies up to here has not opened it.
     folder.end_opening().map_err(refuse)?;
-    let (database, memory, repaired) = climbed.map_err(|failure| failed(dir, failure))?;
-    Ok(Opened { folder, database, memory, repaired })
+    let (database, memory, told) = climbed.map_err(|failure| failed(dir, layout, failure))?;
+    Ok(Opened { folder, database, memory, told })
 }
 
 type Climbed = (Database, Memory, Option<Event>);
 
 struct Ladder<'a> {
     folder: &'a Folder,
+    layout: Layout,
     cache: u64,
     /// Where backups lie besides the data directory.
     backups: Option<&'a Path>,
@@ -67,11 +79,11 @@ impl Ladder<'_> {
                 continue;
             }
             let removed = mend.remove_from(path)?;
-            match load(path, self.cache) {
-                Ok((database, memory)) => {
+            match self.load(path) {
+                Ok((database, memory, migrated)) => {
                     let done = format!("{removed} snapshots removed, all is there");
                     let repaired = (rung > 0).then(|| repaired(&why, &done));
-                    return Ok((database, memory, repaired));
+                    return Ok((database, memory, repaired.or(migrated)));
                 }
                 Err(OpenFailure::Damaged(reason)) => {
                     tracing::error!(reason, rung, "the store is damaged");
@@ -89,7 +101,7 @@ impl Ladder<'_> {
         let kept = aside.map(|path| path.display().to_string());
         for file in self.folder.backups(self.backups) {
             match self.restored(&file) {
-                Ok((database, memory)) => {
+                Ok((database, memory, _migrated)) => {
                     let done = format!(
                         "the backup {} was restored, the old files are kept in {kept:?}",
                         file.display()
@@ -101,12 +113,12 @@ impl Ladder<'_> {
                 }
             }
         }
-        let (database, memory) = create(self.folder, self.cache)?;
+        let (database, memory) = create(self.folder, self.cache, self.layout)?;
         let done = format!("a new store was begun, the old files are kept in {kept:?}");
         Ok((database, memory, Some(repaired(why, &done))))
     }
 
-    fn restored(&self, file: &Path) -> Result<(Database, Memory), OpenFailure> {
+    fn restored(&self, file: &Path) -> Result<Climbed, OpenFailure> {
         let path = self.folder.next()?;
         let read = self.read_backup(file, &path);
         if read.is_err() {
@@ -116,14 +128,41 @@ impl Ladder<'_> {
         read
     }
 
-    fn read_backup(&self, file: &Path, path: &Path) -> Result<(Database, Memory), OpenFailure> {
-        let database = Database::open(path, self.cache, true)?;
+    fn read_backup(&self, file: &Path, path: &Path) -> Result<Climbed, OpenFailure> {
+        let database = Database::open(path, self.cache, Some(self.layout.version))?;
         backup::read_into(file, &database).map_err(|error| OpenFailure::Damaged(error.to_string()))?;
         database.sync_blocking().map_err(|error| unwritable(&error))?;
-        let memory = Memory::load(&database).map_err(|error| unwritable(&error))?;
+        drop(database);
         self.folder.switch(path)?;
-        Ok((database, memory))
+        // The backup may be of an older version.
+        self.load(path)
     }
+
+    /// Opens a database that was there before.
+    fn load(&self, path: &Path) -> Result<Climbed, OpenFailure> {
+        // sled would make an empty one in its place.
+        if fs::metadata(path.join("db")).map_or(0, |file| file.len()) == 0 {
+            return Err(OpenFailure::Damaged("its file is missing or empty".to_owned()));
+        }
+        let database = Database::open(path, self.cache, None)?;
+        let (database, migrated) = match database.version() {
+            found if found > self.layout.version => return Err(OpenFailure::Newer(found)),
+            found if found < self.layout.version => {
+                let (migrated, snapshot) =
+                    migration::migrate(&database, self.layout, self.folder, self.cache)?;
+                let event = migration_event(found, self.layout.version, &snapshot);
+                (migrated, Some(event))
+            }
+            _ => (database, None),
+        };
+        let memory = Memory::load(&database).map_err(|error| OpenFailure::Damaged(error.to_string()))?;
+        Ok((database, memory, migrated))
+    }
+}
+
+fn migration_event(from: u32, to: u32, snapshot: &Path) -> Event {
+    let detail = json!({ "from": from, "to": to, "snapshot": snapshot }).to_string();
+    Event::Bridge { time: clock::now(), kind: "store_migrated".to_owned(), detail }
 }
 
 /// What is removed from a database's folder before it is opened.
@@ -159,20 +198,9 @@ impl Mend {
     }
 }
 
-/// Opens a database that was there before.
-fn load(path: &Path, cache: u64) -> Result<(Database, Memory), OpenFailure> {
-    // sled would make an empty one in its place.
-    if fs::metadata(path.join("db")).map_or(0, |file| file.len()) == 0 {
-        return Err(OpenFailure::Damaged("its file is missing or empty".to_owned()));
-    }
-    let database = Database::open(path, cache, false)?;
-    let memory = Memory::load(&database).map_err(|error| OpenFailure::Damaged(error.to_string()))?;
-    Ok((database, memory))
-}
-
-fn create(folder: &Folder, cache: u64) -> Result<(Database, Memory), OpenFailure> {
+fn create(folder: &Folder, cache: u64, layout: Layout) -> Result<(Database, Memory), OpenFailure> {
     let path = folder.next()?;
-    let database = Database::open(&path, cache, true)?;
+    let database = Database::open(&path, cache, Some(layout.version))?;
     database.sync_blocking().map_err(|error| unwritable(&error))?;
     folder.switch(&path)?;
     let memory = Memory::load(&database).map_err(|error| unwritable(&error))?;
@@ -189,9 +217,9 @@ fn unwritable(error: &StoreError) -> OpenFailure {
     OpenFailure::Io(io::Error::other(error.to_string()))
 }
 
-fn failed(dir: &Path, failure: OpenFailure) -> OpenError {
+fn failed(dir: &Path, layout: Layout, failure: OpenFailure) -> OpenError {
     match failure {
-        OpenFailure::Newer(found) => OpenError::Newer { dir: dir.to_owned(), found, known: SCHEMA },
+        OpenFailure::Newer(found) => OpenError::Newer { dir: dir.to_owned(), found, known: layout.version },
         OpenFailure::Damaged(reason) => OpenError::Damaged { dir: dir.to_owned(), reason },
         OpenFailure::Io(error) => refused(dir, error),
     }

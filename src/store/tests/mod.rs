@@ -3,6 +3,7 @@
 mod daily;
 mod devices;
 mod keeping;
+mod migration;
 mod opening;
 mod outbox;
 mod parked;
