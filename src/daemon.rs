@@ -20,6 +20,7 @@ use crate::publish::{self, Parts, Publisher};
 use crate::shift::{self, Handover, House, Plan, Shift};
 use crate::store::{Backups, Options, Store};
 use crate::supervisor::Supervisor;
+use crate::vitals::Vitals;
 use crate::{clock, mqtt, systemd};
 
 /// So many errands may wait; whoever has one more waits, and so takes no further command.
@@ -54,6 +55,7 @@ pub async fn run(config: Config, oversight: Oversight, stop: impl Future<Output 
     let broker_part =
         move || if is_online() { Part::Ok } else { Part::Waiting("the broker is not connected".to_owned()) };
     let health = Health::default().with("broker", broker_part);
+    let vitals = Vitals::default();
 
     // What feeds ends first: sources, callbacks, commands, and what lets others take their places.
     let house = House {
@@ -63,6 +65,7 @@ pub async fn run(config: Config, oversight: Oversight, stop: impl Future<Output 
         replies: replies.clone(),
         errands,
         health,
+        vitals: vitals.clone(),
     };
     let first = Shift::prepare(&house, &plan).await?;
     let (reliefs, relieved) = mpsc::channel(1);
@@ -86,21 +89,21 @@ pub async fn run(config: Config, oversight: Oversight, stop: impl Future<Output 
     let stop_publishing = supervisor.stage();
     supervisor.spawn("publisher", publisher.run(stop_publishing));
     let stop_driving = supervisor.stage();
-    supervisor.spawn("mqtt", driver.run(stop_driving));
+    supervisor.spawn("mqtt", driver.with_pulse(vitals.part("mqtt")).run(stop_driving));
     broker.spawn(&mut supervisor);
 
     // The store's last flush comes when nobody writes any more.
     let stop_store = supervisor.stage();
-    supervisor.spawn("store", syncer.with_upkeep(upkept).run(stop_store.clone()));
-    supervisor.spawn("watchdog", systemd::watchdog(stop_store));
+    let syncer = syncer.with_upkeep(upkept).with_pulse(vitals.part("store"));
+    supervisor.spawn("store", syncer.run(stop_store.clone()));
+    supervisor.spawn("systemd", systemd::attend(vitals, stop_store));
 
     if !config.mirrors.is_empty() || config.sparkplug.is_some() {
         tracing::warn!(
             "`mirrors` and `sparkplug` are understood, but this version does nothing with them yet"
         );
     }
-    tracing::info!(gateway = config.gateway.id, sources = config.sources.len(), "gateway runs");
-    systemd::ready();
+    tracing::info!(gateway = config.gateway.id, sources = config.sources.len(), "gateway begins");
     let stop = async {
         stop.await;
         tracing::info!("gateway ends");

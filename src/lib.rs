@@ -49,3 +49,4 @@ pub mod simulate;
 pub mod store;
 pub mod supervisor;
 pub mod systemd;
+pub mod vitals;

@@ -1,21 +1,27 @@
-//! Where log lines go: standard error, in colour on a terminal, with journald's priority under systemd.
+//! Where log lines go: standard error, in colour on a terminal; under systemd the journal, with priority and fields.
+
+mod journal;
 
 use std::io::IsTerminal as _;
 
 use anyhow::Context as _;
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::{Format, Full, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
-use tracing_subscriber::reload;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer, Registry, reload};
+
+use self::journal::Journal;
 
 /// What is logged unless `--log` says otherwise. The libraries' own lines speak of packets, not of the gateway.
 const DEFAULT_FILTER: &str = "warn,sigfox2mqtt=info,rumqttd=error,rumqttc=error,sled=error";
 
 /// What is logged, changeable while the program runs.
 pub struct Filter {
-    set: Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>,
+    handle: reload::Handle<Targets, Registry>,
 }
 
 impl Filter {
@@ -24,7 +30,7 @@ impl Filter {
     /// # Errors
     /// A filter that is wrong, in words.
     pub fn set(&self, text: &str) -> anyhow::Result<()> {
-        (self.set)(parse(text)?).context("the filter cannot be changed")
+        self.handle.reload(parse(text)?).context("the filter cannot be changed")
     }
 }
 
@@ -34,35 +40,53 @@ impl Filter {
 /// The filter is wrong, or logging was started already.
 pub fn start(filter: Option<&str>) -> anyhow::Result<Filter> {
     let filter = parse(filter.unwrap_or(DEFAULT_FILTER)).context("--log")?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if std::env::var_os("JOURNAL_STREAM").is_some() {
-        let format = tracing_subscriber::fmt::format().with_ansi(false).without_time().with_target(false);
-        let builder = builder.with_ansi(false).event_format(WithPriority { format }).with_filter_reloading();
-        let handle = builder.reload_handle();
-        builder.try_init().map_err(|error| already_on(&*error))?;
-        Ok(Filter { set: Box::new(move |filter| handle.reload(filter)) })
-    } else {
-        let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        let builder = builder.with_ansi(colour).with_target(false).with_filter_reloading();
-        let handle = builder.reload_handle();
-        builder.try_init().map_err(|error| already_on(&*error))?;
-        Ok(Filter { set: Box::new(move |filter| handle.reload(filter)) })
+    let (filter, handle) = reload::Layer::new(filter);
+    let subscriber = tracing_subscriber::registry().with(filter).with(lines());
+    subscriber.try_init().context("logging is on already")?;
+    Ok(Filter { handle })
+}
+
+/// What writes the lines. A terminal that inherited `JOURNAL_STREAM` is still a terminal.
+fn lines<S>() -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let is_terminal = std::io::stderr().is_terminal();
+    let lines = tracing_subscriber::fmt::layer();
+    if is_terminal || std::env::var_os("JOURNAL_STREAM").is_none() {
+        let colour = is_terminal && std::env::var_os("NO_COLOR").is_none();
+        return lines.with_target(false).with_ansi(colour).with_writer(std::io::stderr).boxed();
+    }
+    match Journal::behind_stderr() {
+        Some(journal) => lines.event_format(journal::Entry(plain())).with_writer(journal).boxed(),
+        None => lines.event_format(WithPriority(plain())).with_writer(std::io::stderr).boxed(),
     }
 }
 
-fn parse(text: &str) -> anyhow::Result<EnvFilter> {
-    EnvFilter::try_new(text)
+fn plain() -> Format<Full, ()> {
+    tracing_subscriber::fmt::format().with_ansi(false).without_time().with_target(false)
+}
+
+fn parse(text: &str) -> anyhow::Result<Targets> {
+    let directives: Vec<_> = text.split(',').map(str::trim).collect();
+    directives
+        .join(",")
+        .parse()
         .with_context(|| format!("`{text}` is no filter (such as `debug` or `sigfox2mqtt::mqtt=debug`)"))
 }
 
-fn already_on(error: &(dyn std::error::Error + Send + Sync)) -> anyhow::Error {
-    anyhow::anyhow!("logging is on already: {error}")
+/// The syslog priority of a level (sd-daemon(3)).
+fn priority(level: Level) -> u8 {
+    match level {
+        Level::ERROR => 3,
+        Level::WARN => 4,
+        Level::INFO => 6,
+        Level::DEBUG | Level::TRACE => 7,
+    }
 }
 
 /// Lines with the priority that journald reads from their beginning (sd-daemon(3)).
-struct WithPriority {
-    format: Format<Full, ()>,
-}
+struct WithPriority(Format<Full, ()>);
 
 impl<S, N> FormatEvent<S, N> for WithPriority
 where
@@ -75,13 +99,24 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> std::fmt::Result {
-        let priority = match *event.metadata().level() {
-            Level::ERROR => 3,
-            Level::WARN => 4,
-            Level::INFO => 6,
-            Level::DEBUG | Level::TRACE => 7,
-        };
-        write!(writer, "<{priority}>")?;
-        self.format.format_event(context, writer, event)
+        write!(writer, "<{}>", priority(*event.metadata().level()))?;
+        self.0.format_event(context, writer, event)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_is_a_level_or_levels_by_target() {
+        for good in ["debug", "warn,sigfox2mqtt=info", "warn, sigfox2mqtt::mqtt=debug", "off", DEFAULT_FILTER]
+        {
+            assert!(parse(good).is_ok(), "{good}");
+        }
+        for wrong in ["sigfox2mqtt=loud", "a=b=c"] {
+            let said = parse(wrong).err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(said.contains("is no filter"), "{wrong}: {said}");
+        }
     }
 }

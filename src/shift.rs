@@ -26,6 +26,7 @@ use crate::mqtt::topic::Topics;
 use crate::publish::Replies;
 use crate::store::{Store, Upkeep};
 use crate::supervisor::Supervisor;
+use crate::vitals::Vitals;
 
 /// How long the rooms have to end in order; less than the daemon gives the task that waits for them.
 const GRACE: Duration = Duration::from_secs(6);
@@ -70,6 +71,7 @@ pub(crate) struct House {
     pub(crate) replies: Replies,
     pub(crate) errands: mpsc::Sender<Errand>,
     pub(crate) health: Health,
+    pub(crate) vitals: Vitals,
 }
 
 /// The rooms of one configuration, ready to begin.
@@ -85,7 +87,7 @@ impl Shift {
     /// # Errors
     /// What cannot be set up: an address that is taken, certificates or credentials that cannot be used.
     pub(crate) async fn prepare(house: &House, plan: &Plan) -> anyhow::Result<Self> {
-        let House { store, board, topics, replies, errands, health } = house;
+        let House { store, board, topics, replies, errands, health, vitals } = house;
         let Plan { config, registry } = plan;
         let queues = Queues::new(store.clone(), Arc::clone(config), Arc::clone(registry));
         let mut rooms = Supervisor::new();
@@ -94,6 +96,7 @@ impl Shift {
         for settings in &config.sources {
             let source = Source::new(settings.clone(), store.clone(), board.clone())?;
             nudges.insert(settings.name.clone(), source.nudge());
+            let source = source.with_pulse(vitals.part(format!("source {}", settings.name)));
             rooms.spawn(format!("source {}", settings.name), source.run(stop.clone()));
         }
         for settings in &config.sources {

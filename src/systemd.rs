@@ -3,7 +3,13 @@
 use std::time::Duration;
 
 use sd_notify::NotifyState;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+use crate::vitals::Vitals;
+
+/// No part gives signs of life more often than every two seconds.
+const SHORTEST_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Tells that the gateway works.
 pub fn ready() {
@@ -23,20 +29,29 @@ pub fn stopping() {
     tell(&[NotifyState::Stopping, NotifyState::Status("stopping")]);
 }
 
-/// Feeds the watchdog, where there is one: a runtime that stands still feeds it no more. A task that ends takes the
-/// process with it, so it needs no watching here.
+/// Tells that the gateway works when every part does, then feeds the watchdog, where there is one, while none of
+/// them stands still. A part that ends takes the process with it, so it needs no watching here.
 ///
 /// # Errors
 /// None; the signature is that of every task.
-pub async fn watchdog(stop: CancellationToken) -> anyhow::Result<()> {
+pub async fn attend(vitals: Vitals, stop: CancellationToken) -> anyhow::Result<()> {
+    if stop.run_until_cancelled(vitals.all_alive()).await.is_none() {
+        return Ok(());
+    }
+    tracing::info!("gateway ready");
+    ready();
     let Some(timeout) = sd_notify::watchdog_enabled() else {
         stop.cancelled().await;
         return Ok(());
     };
     // Twice a period, so that one late tick of a loaded machine does not end the process.
     let mut tick = tokio::time::interval((timeout / 2).max(Duration::from_millis(100)));
+    let patience = (timeout / 2).max(SHORTEST_PATIENCE);
     while stop.run_until_cancelled(tick.tick()).await.is_some() {
-        tell(&[NotifyState::Watchdog]);
+        match vitals.still(Instant::now(), patience).as_slice() {
+            [] => tell(&[NotifyState::Watchdog]),
+            still => tracing::error!(parts = still.join(", "), "stands still; systemd will start it again"),
+        }
     }
     Ok(())
 }

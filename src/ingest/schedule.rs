@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::clock;
 use crate::config::Schedule;
 use crate::model::Timestamp;
+use crate::vitals::{self, Pulse};
 
 /// Parts of an interval that a tick may come early or late, so that many gateways do not ask at once.
 const JITTER: f64 = 0.05;
@@ -20,6 +21,9 @@ const JITTER: f64 = 0.05;
 const TOO_LATE: Duration = Duration::from_secs(3);
 /// How often the scheduler is asked where its next tick is, where it did not say.
 const UNKNOWN: Duration = Duration::from_secs(60);
+
+/// How often signs of life are given.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// Makes tickers; its cron scheduler runs only if a schedule needs one.
 #[derive(Default)]
@@ -43,6 +47,22 @@ impl Clockwork {
                     }
                 };
                 Ok(Ticker::Cron(Box::new(Cron::new(scheduler, expression).await?)))
+            }
+        }
+    }
+
+    /// Gives signs of life while timers run and the cron scheduler answers; never returns.
+    pub(super) async fn live(&self, pulse: &Pulse) {
+        let mut tick = tokio::time::interval(LOOK);
+        let mut scheduler = self.scheduler.clone();
+        loop {
+            tick.tick().await;
+            let answers = match &mut scheduler {
+                Some(scheduler) => scheduler.time_till_next_job().await.is_ok(),
+                None => true,
+            };
+            if answers {
+                vitals::beat(pulse);
             }
         }
     }

@@ -24,6 +24,7 @@ use crate::cloud::{Access, Error, Page, Pages};
 use crate::config::{self, SourceKind};
 use crate::model::{Event, SourceName, Timestamp};
 use crate::store::Store;
+use crate::vitals::Pulse;
 
 /// 2025-01-01: a clock before that stands where it stood when the machine was switched on, and every window of
 /// time that we ask for would be wrong.
@@ -37,6 +38,7 @@ const PAGE_TRIES: u32 = 5;
 pub struct Source {
     pub(super) room: Room,
     nudge: Nudge,
+    pulse: Pulse,
 }
 
 /// What the jobs of a source share.
@@ -102,7 +104,13 @@ impl Source {
             soracom: Mutex::default(),
             reported: Mutex::default(),
         };
-        Ok(Self { room, nudge: Nudge::default() })
+        Ok(Self { room, nudge: Nudge::default(), pulse: Pulse::new(None) })
+    }
+
+    /// Also gives signs of life, from when its first poll is scheduled.
+    #[must_use]
+    pub fn with_pulse(self, pulse: Pulse) -> Self {
+        Self { pulse, ..self }
     }
 
     /// What asks this source to poll at once.
@@ -116,7 +124,7 @@ impl Source {
     /// # Errors
     /// If a schedule is wrong or the scheduler does not start.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let Self { room, nudge } = self;
+        let Self { room, nudge, pulse } = self;
         let mut clockwork = Clockwork::default();
         let polls = clockwork.ticker(&room.config.poll).await?;
         let inventories = clockwork.ticker(&room.config.inventory).await?;
@@ -139,6 +147,7 @@ impl Source {
         tokio::select! {
             () = stop.cancelled() => {}
             () = jobs => {}
+            () = clockwork.live(&pulse) => {}
         }
         clockwork.stop().await
     }

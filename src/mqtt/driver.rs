@@ -4,6 +4,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use backon::BackoffBuilder as _;
@@ -16,6 +17,7 @@ use super::link::{Epoch, Shared};
 use super::message::{Message, Receipt};
 use super::options::Options;
 use super::session::{Connected, Handle, Incoming, Session, Step};
+use crate::vitals::{self, Pulse};
 
 /// A PUBACK that has not come after so long never will: the broker is stuck, or lost the packet.
 const PUBACK_TIMEOUT: Duration = Duration::from_secs(20);
@@ -41,6 +43,9 @@ pub struct Driver {
     filters: Vec<String>,
     shared: Arc<Shared>,
     inbound: mpsc::Sender<Message>,
+    pulse: Pulse,
+    /// Whether it is known if the broker is there; before that there is nothing to be alive for.
+    knows: AtomicBool,
 }
 
 /// Why a connection ended well.
@@ -54,7 +59,14 @@ impl Driver {
         shared: Arc<Shared>,
         inbound: mpsc::Sender<Message>,
     ) -> Self {
-        Self { options, filters, shared, inbound }
+        let pulse = Pulse::new(None);
+        Self { options, filters, shared, inbound, pulse, knows: AtomicBool::new(false) }
+    }
+
+    /// Also gives signs of life, from when the broker has answered or is known to be away.
+    #[must_use]
+    pub fn with_pulse(self, pulse: Pulse) -> Self {
+        Self { pulse, ..self }
     }
 
     /// Holds the connection until told to stop and the publisher has closed its end, or a few seconds passed.
@@ -81,10 +93,33 @@ impl Driver {
                 pauses.next(&fault)
             };
             self.report(&fault, pause);
+            self.know();
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 () = sleep(pause) => {}
+                () = self.live() => {}
             }
+        }
+    }
+
+    /// Whether the broker is there is known from now on.
+    fn know(&self) {
+        self.knows.store(true, Ordering::Relaxed);
+        self.beat();
+    }
+
+    fn beat(&self) {
+        if self.knows.load(Ordering::Relaxed) {
+            vitals::beat(&self.pulse);
+        }
+    }
+
+    /// Gives signs of life for as long as it is polled.
+    async fn live(&self) {
+        let mut look = interval(LOOK);
+        loop {
+            look.tick().await;
+            self.beat();
         }
     }
 
@@ -119,6 +154,7 @@ impl Driver {
                             deadline = Some(Instant::now() + GOODBYE);
                         }
                         _ = look.tick() => {
+                            self.beat();
                             if deadline.is_some_and(|deadline| deadline < Instant::now()) {
                                 return Ok(Closed);
                             }
@@ -166,6 +202,7 @@ impl Driver {
         }
         let Connected { session_present, receive_maximum, largest_packet, .. } = connected;
         tracing::info!(broker = %self.options.place(), session_present, "connected to the broker");
+        self.know();
         Ok(self.shared.online(handle.clone(), session_present, receive_maximum, largest_packet))
     }
 

@@ -96,11 +96,13 @@ pub struct Syncer {
     flush: Duration,
     upkeep: Option<watch::Receiver<Upkeep>>,
     backups: Option<Backups>,
+    /// The time of the last sign of life.
+    pulse: watch::Sender<Option<Instant>>,
 }
 
 impl Syncer {
     pub(super) fn new(store: Store, requests: mpsc::Receiver<Answer>, flush: Duration) -> Self {
-        Self { store, requests, flush, upkeep: None, backups: None }
+        Self { store, requests, flush, upkeep: None, backups: None, pulse: watch::Sender::new(None) }
     }
 
     /// Also forgets what is too old or too much, every hour, and soon after the bounds change.
@@ -113,6 +115,12 @@ impl Syncer {
     #[must_use]
     pub fn with_backups(self, backups: Backups) -> Self {
         Self { backups: Some(backups), ..self }
+    }
+
+    /// Also notes, every second, that it lives: a disk that does not answer stops that.
+    #[must_use]
+    pub fn with_pulse(self, pulse: watch::Sender<Option<Instant>>) -> Self {
+        Self { pulse, ..self }
     }
 
     /// Runs until told to stop, then flushes once more.
@@ -129,6 +137,7 @@ impl Syncer {
                 () = chores.ended() => {}
                 _ = tick.tick() => {
                     self.tick(&mut behind_since).await;
+                    self.pulse.send_replace(Some(Instant::now()));
                     chores.begin();
                 }
             }

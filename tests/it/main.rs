@@ -41,3 +41,4 @@ mod reload;
 mod sources;
 mod store;
 mod store_kill;
+mod systemd;
