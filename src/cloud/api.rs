@@ -4,13 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use reqwest::Method;
-use reqwest::header::HeaderMap;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde_json::Value;
 use url::Url;
 
 use super::Error;
+use super::altair::TokenKeeper;
 use super::body::read_error;
-use super::http::{Answer, Ask, Http};
+use super::http::{Answer, Ask, Content, Http};
 use super::soracom::{Session, SessionKeeper};
 
 /// An API that can be asked. Clones share connections, ceilings and the session.
@@ -25,8 +26,10 @@ pub(super) struct Api {
 enum Auth {
     /// The same headers every time.
     Headers(HeaderMap),
-    /// A session that ends and is begun again.
+    /// A session that ends and is begun again (Soracom).
     Session(Arc<SessionKeeper>),
+    /// A token that ends and is asked for again (Altair).
+    Token(Arc<TokenKeeper>),
 }
 
 /// What is asked, before anybody signs it.
@@ -47,39 +50,74 @@ impl Api {
         Self { http, auth: Auth::Session(Arc::new(session)) }
     }
 
+    pub(super) fn with_token(http: Http, token: TokenKeeper) -> Self {
+        Self { http, auth: Auth::Token(Arc::new(token)) }
+    }
+
     /// The current session, where there is such a thing.
     pub(super) async fn session(&self) -> Option<Session> {
         match &self.auth {
-            Auth::Headers(_) => None,
             Auth::Session(keeper) => keeper.current().await,
+            Auth::Headers(_) | Auth::Token(_) => None,
+        }
+    }
+
+    /// Asks for what opens the API, where that is not there yet.
+    pub(super) async fn log_in(&self) -> Result<(), Error> {
+        self.auth.headers(&self.http).await.map(drop)
+    }
+
+    /// Gives a token back; says whether there was one.
+    pub(super) async fn revoke(&self) -> Result<bool, Error> {
+        match &self.auth {
+            Auth::Token(keeper) => keeper.revoke(&self.http).await,
+            Auth::Headers(_) | Auth::Session(_) => Ok(false),
         }
     }
 
     /// Makes a request; one whose session has ended is made once more in a new one.
     pub(super) async fn send(&self, request: &Request) -> Result<Answer, Error> {
-        match &self.auth {
-            Auth::Headers(headers) => self.http.send(ask(request, headers.clone())).await,
-            Auth::Session(keeper) => {
-                let (headers, number) = keeper.headers(&self.http).await?;
-                match self.http.send(ask(request, headers)).await {
-                    Err(Error::Unauthorized { .. }) => {
-                        keeper.forget(number).await;
-                        let (headers, _) = keeper.headers(&self.http).await?;
-                        self.http.send(ask(request, headers)).await
-                    }
-                    other => other,
-                }
-            }
+        let (headers, number) = self.auth.headers(&self.http).await?;
+        let answer = self.http.send(ask(request, headers)).await;
+        if !matches!(answer, Err(Error::Unauthorized { .. })) || !self.auth.forget(number).await {
+            return answer;
         }
+        let (headers, _) = self.auth.headers(&self.http).await?;
+        self.http.send(ask(request, headers)).await
     }
 }
 
-fn ask(request: &Request, headers: HeaderMap) -> Ask<'_> {
+impl Auth {
+    /// What a request shows, and the number of the session or token that it stands for.
+    async fn headers(&self, http: &Http) -> Result<(HeaderMap, u64), Error> {
+        match self {
+            Self::Headers(headers) => Ok((headers.clone(), 0)),
+            Self::Session(keeper) => keeper.headers(http).await,
+            Self::Token(keeper) => keeper.headers(http).await,
+        }
+    }
+
+    /// Forgets what was refused; says whether there may be another.
+    async fn forget(&self, number: u64) -> bool {
+        match self {
+            Self::Headers(_) => return false,
+            Self::Session(keeper) => keeper.forget(number).await,
+            Self::Token(keeper) => keeper.forget(number).await,
+        }
+        true
+    }
+}
+
+fn ask(request: &Request, mut headers: HeaderMap) -> Ask<'_> {
+    if request.method == Method::PATCH {
+        // Of these clouds only Altair has it, and only in this form.
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json-patch+json"));
+    }
     Ask {
         method: request.method.clone(),
         url: request.url.clone(),
         headers,
-        body: request.body.clone(),
+        body: request.body.clone().map(Content::Json),
         asked: &request.asked,
     }
 }
@@ -109,7 +147,12 @@ impl<T> Call<T> {
 
     /// A call that this version of the API does not have.
     pub(super) fn unsupported(call: &'static str, api: &'static str, nearest: &'static str) -> Self {
-        Self { made: Err(Error::Unsupported { call, api, nearest }), read: |_| Err(String::new()) }
+        Self::failing(Error::Unsupported { call, api, nearest })
+    }
+
+    /// A call that is wrong before it is made.
+    pub(super) fn failing(error: Error) -> Self {
+        Self { made: Err(error), read: |_| Err(String::new()) }
     }
 
     /// Makes the call and reads the answer.

@@ -14,7 +14,7 @@ pub(super) struct Body {
     pub(super) rows: Vec<Value>,
     /// Sigfox: the address of the next page.
     pub(super) next: Option<String>,
-    /// Soracom: the key of the next page.
+    /// Soracom, Altair: the key of the next page.
     pub(super) key: Option<String>,
 }
 
@@ -22,7 +22,7 @@ impl Body {
     pub(super) fn of(answer: &Answer, asked: &str) -> Result<Self, Error> {
         let body: Self =
             serde_json::from_slice(&answer.body).map_err(|error| read_error(&error, &answer.body, asked))?;
-        Ok(Self { key: next_key(&answer.headers), ..body })
+        Ok(Self { key: next_key(&answer.headers).or(body.key), ..body })
     }
 }
 
@@ -66,19 +66,20 @@ impl<'de> Visitor<'de> for BodyVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Body, A::Error> {
-        let (mut rows, mut next) = (None, None);
+        let (mut rows, mut next, mut key_of_next) = (None, None, None);
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
                 "data" => rows = Some(map.next_value::<Vec<Value>>()?),
                 "paging" => {
                     let paging = map.next_value::<Value>()?;
                     next = Row::of(&paging).and_then(|paging| paging.name("next"));
+                    key_of_next = Row::of(&paging).and_then(|paging| paging.name("next_cursor"));
                 }
                 _ => drop(map.next_value::<IgnoredAny>()?),
             }
         }
         let rows = rows.ok_or_else(|| serde::de::Error::missing_field("data"))?;
-        Ok(Body { rows, next, key: None })
+        Ok(Body { rows, next, key: key_of_next })
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Body, A::Error> {

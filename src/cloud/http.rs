@@ -1,20 +1,19 @@
 //! The one HTTP client: timeouts, bounded bodies, redirects within the host, credentials marked sensitive,
 //! and statuses turned into decisions. It knows no API.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Method, redirect};
 use serde_json::Value;
 use url::Url;
 
-use super::Error;
 use super::limit::Limits;
 use super::refusal::{http_date, refusal, used_up};
+use super::{Access, Error};
 use crate::model::Timestamp;
 
 /// A page of 100 messages is about 100 kB; whatever is larger than this is no page.
@@ -26,33 +25,6 @@ const IDLE: Duration = Duration::from_secs(60);
 /// After a 429 that says no time, as other clients do.
 const UNSAID_PAUSE: Duration = Duration::from_secs(1);
 
-/// Where an API is and how it may be asked.
-#[derive(Debug, Clone)]
-pub struct Access {
-    /// Where the API is, without a slash at the end.
-    pub url: Url,
-    /// Whether certificates go unchecked (a private endpoint).
-    pub insecure: bool,
-    /// A private CA in PEM, trusted beside the system's.
-    pub ca_file: Option<PathBuf>,
-    /// At most so many requests in so long.
-    pub rate: (u32, Duration),
-    /// How long one request may take, its answer included.
-    pub timeout: Duration,
-}
-
-impl From<&crate::config::Source> for Access {
-    fn from(source: &crate::config::Source) -> Self {
-        Self {
-            url: source.url.clone(),
-            insecure: source.insecure,
-            ca_file: source.ca_file.clone(),
-            rate: source.rate,
-            timeout: source.timeout,
-        }
-    }
-}
-
 /// The client of one API. Clones share connections, ceilings and the count of requests.
 #[derive(Debug, Clone)]
 pub(super) struct Http {
@@ -61,6 +33,8 @@ pub(super) struct Http {
     timeout: Duration,
     limits: Arc<Limits>,
     requests: Arc<AtomicU64>,
+    /// What every request carries besides its own.
+    headers: HeaderMap,
 }
 
 /// What is asked.
@@ -69,9 +43,17 @@ pub(super) struct Ask<'a> {
     pub(super) method: Method,
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
-    pub(super) body: Option<Value>,
+    pub(super) body: Option<Content>,
     /// What it is about, for people: "device 1A2B3C".
     pub(super) asked: &'a str,
+}
+
+/// What goes with a request.
+#[derive(Debug, Clone)]
+pub(super) enum Content {
+    Json(Value),
+    /// Fields of a form, encoded.
+    Form(String),
 }
 
 /// What came back with a 2xx.
@@ -133,7 +115,14 @@ impl Http {
         }
         let client = builder.build().map_err(|error| setup("the HTTP client", &root_cause(&error)))?;
         let limits = Arc::new(Limits::new(access.rate));
-        Ok(Self { client, base, timeout: access.timeout, limits, requests: Arc::default() })
+        let (requests, headers) = (Arc::default(), HeaderMap::new());
+        Ok(Self { client, base, timeout: access.timeout, limits, requests, headers })
+    }
+
+    /// With a header that every request carries.
+    pub(super) fn with_header(mut self, name: HeaderName, value: Option<HeaderValue>) -> Self {
+        self.headers.extend(value.map(|value| (name, value)));
+        self
     }
 
     /// How many requests were made so far.
@@ -172,10 +161,14 @@ impl Http {
         }
         self.requests.fetch_add(1, Ordering::Relaxed);
         let path = url.path().to_owned();
-        let mut request = self.client.request(method, url).headers(headers);
-        if let Some(body) = &body {
-            request = request.json(body);
-        }
+        let mut request = self.client.request(method, url).headers(self.headers.clone()).headers(headers);
+        request = match body {
+            Some(Content::Json(body)) => request.json(&body),
+            Some(Content::Form(body)) => {
+                request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body)
+            }
+            None => request,
+        };
         let unanswered = |error: &reqwest::Error| Error::Retry {
             asked: asked.to_owned(),
             why: in_words(error, self.timeout),

@@ -4,6 +4,8 @@
 //! Only this room names reqwest. It keeps nothing, knows no store and no broker, and decides nothing about
 //! when to ask: that is `ingest`'s.
 
+mod access;
+pub mod altair;
 mod api;
 mod body;
 mod error;
@@ -15,7 +17,7 @@ mod row;
 pub mod sigfox;
 pub mod soracom;
 
+pub use access::Access;
 pub use api::Call;
 pub use error::Error;
-pub use http::Access;
 pub use page::{Page, Pages, Skipped};

@@ -1,4 +1,5 @@
-//! Lists as pages: Sigfox's `{"data":[…],"paging":{"next":…}}` and Soracom's plain lists with a key in a header.
+//! Lists as pages: Sigfox's `{"data":[…],"paging":{"next":…}}`, Altair's with a cursor there, and Soracom's plain
+//! lists with a key in a header.
 //! Every page is read row by row, so that one bad row costs only itself, and no loop of pages is walked twice.
 
 use std::collections::HashSet;
@@ -66,13 +67,15 @@ struct List {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Walk {
     /// By a link in the page (Sigfox), whose times have this smallest step in milliseconds.
-    ByLink {
+    Link {
         /// 1000 where times are in seconds.
         unit_ms: i64,
     },
     /// By a key in the answer's headers (Soracom), to be sent back with the same query; an empty page may have
     /// one, too.
-    ByKey,
+    Key,
+    /// By a cursor in the page (Altair), to be sent back with the same query; an empty one is the end.
+    Cursor,
 }
 
 /// Which page comes next.
@@ -205,10 +208,13 @@ impl List {
         self.rows += body.rows.len();
         let mut foreign = None;
         self.step = match (self.walk, &body.next, &body.key) {
-            (Walk::ByKey, _, Some(key)) => {
+            (Walk::Key, _, Some(key)) => {
                 self.unless_walked(with_query(&self.first, "last_evaluated_key", key))
             }
-            (Walk::ByLink { unit_ms }, Some(next), _) if !body.rows.is_empty() => {
+            (Walk::Cursor, _, Some(cursor)) => {
+                self.unless_walked(with_query(&self.first, "next_cursor", cursor))
+            }
+            (Walk::Link { unit_ms }, Some(next), _) if !body.rows.is_empty() => {
                 match self.api.http.next_url(next) {
                     NextUrl::Own(own) => self.follow(own, oldest, unit_ms),
                     NextUrl::Foreign(host) => {

@@ -65,7 +65,7 @@ fn says(body: &[u8]) -> String {
     let text =
         |object: &serde_json::Map<String, Value>, key: &str| object.get(key)?.as_str().map(str::to_owned);
     let mut parts: Vec<String> =
-        ["code", "message"].into_iter().filter_map(|key| text(object, key)).collect();
+        ["code", "message", "error_description"].into_iter().filter_map(|key| text(object, key)).collect();
     for error in object.get("errors").and_then(Value::as_array).into_iter().flatten().take(5) {
         if let Some(error) = error.as_object() {
             let field = text(error, "field").unwrap_or_default();
@@ -90,6 +90,10 @@ mod tests {
             (
                 r#"{"httpStatus":400,"errorMessage":{"code":"AUM0001","message":"No token."}}"#,
                 "AUM0001: No token.",
+            ),
+            (
+                r#"{"error":"invalid_client","error_description":"Client authentication failed"}"#,
+                "Client authentication failed",
             ),
             ("<html><body><h1>502 Bad Gateway</h1></body></html>", ""),
             ("", ""),

@@ -147,10 +147,20 @@ pub struct Mirror {
     pub client_id: String,
     /// Its secret.
     pub client_secret: SecretString,
+    /// The category that the Things are put into.
+    pub category: Option<String>,
+    /// Whether certificates go unchecked (a private endpoint).
+    pub insecure: bool,
+    /// A private CA in PEM.
+    pub ca_file: Option<PathBuf>,
+    /// Value of a `Prefer` header.
+    pub prefer: Option<String>,
     /// Ids of devices that are mirrored; patterns know `*` and `?`.
     pub devices: Vec<String>,
     /// When actions are looked for.
     pub poll: Schedule,
+    /// Own ceiling: so many requests in so long.
+    pub rate: (u32, Duration),
 }
 
 /// The Sparkplug B edge node.

@@ -11,18 +11,21 @@ use tokio::net::TcpListener;
 use crate::support::daemon::{Gateway, command};
 
 /// What the identifiers of the tables stand for.
-const IDENTIFIERS: [(&str, &str); 6] = [
+const IDENTIFIERS: [(&str, &str); 9] = [
     ("TYPE", "5f0000000000000000000001"),
     ("CALLBACK", "5f00000000000000000000c1"),
     ("GROUP", "5f00000000000000000000a1"),
     ("ID", "1A2B3C"),
     ("TAG", "site"),
+    ("THING", "01JQTH1"),
+    ("ACTION", "01JQAC1"),
+    ("CATEGORY", "sigfox"),
     ("JSON", r#"{"channel":"URL"}"#),
 ];
 
 /// An answer that every reader finds its keys in.
 const ANSWER: &str = r#"{"data":[],"id":"1A2B3C","device_id":"1A2B3C","redundancy":3,"deviceConsumptions":[],
-    "token":{"state":0},"apiKey":"k","operatorId":"OP0","networkStatus":"OK"}"#;
+    "token":{"state":0},"uid":"TH1","name":"sigfox","access_token":"t","apiKey":"k","operatorId":"OP0","networkStatus":"OK"}"#;
 
 type Requests = Arc<Mutex<Vec<String>>>;
 
@@ -31,6 +34,9 @@ async fn answer(State(requests): State<Requests>, request: Request) -> Response<
     requests.lock().unwrap().push(format!("{method} {uri}"));
     let is_list = method == "GET" && (uri.path() == "/s/sigfox_devices" || uri.path().ends_with("/data"));
     let body = match uri.path() {
+        path if method == "POST" && (path.contains("/actions/") || path.contains("/events/")) => {
+            r#"{"downlink":{"status":"pending","href":"/actions/downlink/AC1"}}"#
+        }
         "/s/auth" => r#"{"apiKey":"k","operatorId":"OP0","token":"t"}"#,
         _ if is_list => "[]",
         _ => ANSWER,
@@ -65,7 +71,8 @@ async fn every_verb_makes_the_request_that_is_documented() {
         "version = 1\n[gateway]\ndata_dir = \"{{data}}\"\n\
          [sources.new]\nkind = \"sigfox\"\nurl = \"http://{address}/2\"\nlogin = \"l\"\npassword = \"p\"\n\
          [sources.old]\nkind = \"sigfox\"\napi = \"v1\"\nurl = \"http://{address}/1\"\nlogin = \"l\"\npassword = \"p\"\n\
-         [sources.japan]\nkind = \"soracom\"\nurl = \"http://{address}/s\"\nauth_key_id = \"k\"\nauth_key = \"p\"\n"
+         [sources.japan]\nkind = \"soracom\"\nurl = \"http://{address}/s\"\nauth_key_id = \"k\"\nauth_key = \"p\"\n\
+         [mirrors.studio]\nurl = \"http://{address}/a\"\nspace = \"s\"\nclient_id = \"c\"\nclient_secret = \"p\"\n"
     ));
     let secret = gateway.data().parent().unwrap().join("secret");
     std::fs::write(&secret, "PAC").unwrap();
@@ -78,17 +85,23 @@ async fn every_verb_makes_the_request_that_is_documented() {
 
     let sigfox = table("API v2");
     let soracom = table("request");
-    assert!(sigfox.len() > 30 && soracom.len() > 10, "the tables are not found");
+    let altair = table("call");
+    assert!(sigfox.len() > 30 && soracom.len() > 10 && altair.len() > 20, "the tables are not found");
     let of_sigfox = sigfox.iter().flat_map(|row| {
         let line = |source| format!("sigfox {} --source {source}", row[0]);
         [(line("new"), "/2", row[1].clone()), (line("old"), "/1", row[2].clone())]
     });
     let of_soracom = soracom.iter().map(|row| (format!("soracom {}", row[0]), "/s", row[1].clone()));
-    for (line, prefix, documented) in of_sigfox.chain(of_soracom) {
+    let of_altair = altair.iter().map(|row| {
+        let prefix = if row[1].contains("/oauth2/") { "/a" } else { "/a/spaces/s" };
+        (format!("altair {}", row[0]), prefix, row[1].clone())
+    });
+    for (line, prefix, documented) in of_sigfox.chain(of_soracom).chain(of_altair) {
         requests.lock().unwrap().clear();
         let output = run(line.clone()).await;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        let made = requests.lock().unwrap().last().cloned();
+        let counts = |made: &&String| documented.contains("/oauth2/") || !made.contains("/oauth2/");
+        let made = requests.lock().unwrap().iter().rfind(counts).cloned();
         if documented == "–" {
             assert!(said.contains("does not exist in the Sigfox API"), "{line}: {said}");
             assert_eq!((output.status.code(), made), (Some(1), None), "{line}");

@@ -45,10 +45,15 @@ pub(super) async fn done(call: Call<()>, options: &Options) -> anyhow::Result<()
         return output::print_json(&call.send_raw().await?);
     }
     call.send().await?;
-    if options.json {
-        return output::print_json(&serde_json::json!({ "done": true }));
+    said("done", options)
+}
+
+/// Says that something is so, which has no other answer.
+pub(super) fn said(what: &str, options: &Options) -> anyhow::Result<()> {
+    if options.json || options.raw {
+        return output::print_json(&serde_json::json!({ what: true }));
     }
-    output::print("done")
+    output::print(what)
 }
 
 /// Asks before what cannot be undone.

@@ -1,6 +1,9 @@
 //! `cloud`: every call of the clouds' APIs, with the credentials of a source of the configuration.
 
+mod altair;
+mod altair_things;
 mod answer;
+mod argument;
 mod sigfox;
 mod sigfox_callbacks;
 mod sigfox_devices;
@@ -28,7 +31,7 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Options of every call")]
 struct Options {
-    /// With the credentials of this source; needed where several are of this kind
+    /// With the credentials of this source or mirror; needed where several are of this kind
     #[arg(long, global = true, value_name = "NAME")]
     source: Option<SourceName>,
     /// Prints our typed form as JSON instead of a table
@@ -55,6 +58,7 @@ struct Options {
 enum Kind {
     Sigfox(sigfox::Args),
     Soracom(soracom::Args),
+    Altair(altair::Args),
 }
 
 pub(crate) fn execute(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
@@ -65,6 +69,7 @@ pub(crate) fn execute(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
     match &args.kind {
         Kind::Sigfox(call) => runtime.block_on(sigfox::execute(call, &args.options, globals))?,
         Kind::Soracom(call) => runtime.block_on(soracom::execute(call, &args.options, globals))?,
+        Kind::Altair(call) => runtime.block_on(altair::execute(call, &args.options, globals))?,
     }
     Ok(Exit::Done)
 }
@@ -77,22 +82,31 @@ fn source(
     is_right: fn(&SourceKind) -> bool,
 ) -> anyhow::Result<(Source, Access)> {
     let sources = globals.load()?.config.sources;
-    let mut right = sources.into_iter().filter(|source| is_right(&source.kind));
-    let found = match &options.source {
-        Some(name) => right.find(|source| source.name == *name),
-        None => {
-            let (first, others) = (right.next(), right.count());
-            if others > 0 {
-                bail!("{} sources are of kind {kind}: name one with --source", others + 1);
-            }
-            first
-        }
-    };
-    let source = found.with_context(|| match &options.source {
-        Some(name) => format!("the configuration has no source `{name}` of kind {kind}"),
-        None => format!("the configuration has no source of kind {kind}"),
-    })?;
+    let right = sources.into_iter().filter(|source| is_right(&source.kind));
+    let right = right.map(|source| (source.name.to_string(), source)).collect();
+    let source = chosen(right, options, "sources", kind)?;
     let mut access = Access::from(&source);
     access.insecure |= options.insecure;
     Ok((source, access))
+}
+
+/// The one of a kind that `--source` names, or that is the only one; `what` is what they are called.
+fn chosen<T>(
+    mut right: Vec<(String, T)>,
+    options: &Options,
+    what: &'static str,
+    kind: &str,
+) -> anyhow::Result<T> {
+    let one = what.trim_end_matches('s');
+    if let Some(wanted) = &options.source {
+        let found = right.into_iter().find(|(name, _)| name == wanted.as_str());
+        let found =
+            found.with_context(|| format!("the configuration has no {one} `{wanted}` of kind {kind}"));
+        return found.map(|(_, found)| found);
+    }
+    if right.len() > 1 {
+        bail!("{} {what} are of kind {kind}: name one with --source", right.len());
+    }
+    let only = right.pop().with_context(|| format!("the configuration has no {one} of kind {kind}"))?;
+    Ok(only.1)
 }

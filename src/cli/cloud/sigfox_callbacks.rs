@@ -1,8 +1,5 @@
 //! `cloud sigfox callbacks`.
 
-use std::io::Read as _;
-
-use anyhow::Context;
 use clap::Subcommand;
 use serde_json::Value;
 
@@ -115,16 +112,7 @@ pub(super) async fn execute(cloud: &Sigfox, verb: &Verb, options: &Options) -> a
 }
 
 fn json(argument: &str) -> anyhow::Result<Value> {
-    let text = match argument.strip_prefix('@') {
-        Some(file) => std::fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?,
-        None if argument == "-" => {
-            let mut text = String::new();
-            std::io::stdin().read_to_string(&mut text).context("cannot read standard input")?;
-            text
-        }
-        None => argument.to_owned(),
-    };
-    let value: Value = serde_json::from_str(&text).context("the callback is no JSON")?;
+    let value = super::argument::json(argument, "the callback")?;
     anyhow::ensure!(value.is_object(), "the callback is no JSON object");
     Ok(value)
 }

@@ -99,7 +99,7 @@ impl Sigfox {
         let mut with_limit = vec![("limit", PAGE.to_string())];
         with_limit.extend(query);
         let url = self.api.http.url(path, &with_limit);
-        let pages = Pages::new(&self.api, url, asked, Walk::ByLink { unit_ms: unit.ms() }, read);
+        let pages = Pages::new(&self.api, url, asked, Walk::Link { unit_ms: unit.ms() }, read);
         // The description of v2 writes its collections with a slash; live clients do without.
         if self.version == SigfoxApi::V2 && path.len() == 1 { pages.or_with_slash() } else { pages }
     }

@@ -203,6 +203,6 @@ impl Soracom {
 
     fn list<T>(&self, path: &[&str], query: &[(&str, String)], asked: String, read: Read<T>) -> Pages<T> {
         let url = self.api.http.url(path, query);
-        Pages::new(&self.api, url, asked, Walk::ByKey, read)
+        Pages::new(&self.api, url, asked, Walk::Key, read)
     }
 }

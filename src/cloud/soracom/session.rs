@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::clock;
 use crate::cloud::Error;
-use crate::cloud::http::{Ask, Http, sensitive};
+use crate::cloud::http::{Ask, Content, Http, sensitive};
 use crate::cloud::row::Row;
 use crate::model::Timestamp;
 
@@ -134,7 +134,7 @@ impl SessionKeeper {
             method: Method::POST,
             url: http.url(&["auth"], &[]),
             headers: HeaderMap::new(),
-            body: Some(body),
+            body: Some(Content::Json(body)),
             asked,
         };
         let answer = http.send(ask).await.map_err(|error| match error {

@@ -4,7 +4,7 @@ use super::super::path::KeyPath;
 use super::super::reader::Reader;
 use super::super::value::{Value, is_name, quote};
 use super::super::{Mirror, Sparkplug};
-use super::source::without_slash;
+use super::source::{warn_of_exposure, without_slash};
 
 pub(super) fn mirrors(reader: &mut Reader<'_>) -> Vec<Mirror> {
     let all = KeyPath::of("mirrors");
@@ -26,15 +26,32 @@ fn mirror(reader: &mut Reader<'_>, name: String, path: KeyPath) -> Option<Mirror
     let client_id = table.required("client_id", "the client that logs in");
     let client_secret = table.required_secret("client_secret", "the client's secret");
     let devices = table.device_patterns("devices");
+    let category = table.text("category");
+    if category.as_deref().is_some_and(|name| !is_category(name)) {
+        table.problem("category", "is no name of a category, expected 1 to 26 of A-Z a-z 0-9 _ : -");
+    }
+    let ca_file = table.file("ca_file");
+    warn_of_exposure(&mut table);
     Some(Mirror {
         name,
         url: without_slash(table.url("url")?),
         space: space?,
         client_id: client_id?,
         client_secret: client_secret?,
+        category,
+        insecure: table.boolean("insecure")?,
+        ca_file,
+        prefer: table.text("prefer"),
         devices: devices?,
         poll: table.schedule("poll")?,
+        rate: table.rate("rate")?,
     })
+}
+
+/// What the studio takes as a name.
+fn is_category(name: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_:-".contains(&byte);
+    (1..=26).contains(&name.len()) && name.bytes().all(is_plain)
 }
 
 pub(super) fn sparkplug(reader: &mut Reader<'_>) -> Option<Sparkplug> {

@@ -156,16 +156,21 @@ fn downlink(table: &mut Table<'_, '_>, kind: &str, listens: bool) -> Option<Down
 }
 
 fn check_url(table: &mut Table<'_, '_>, callback_token: Option<&SecretString>, listens: bool) {
+    warn_of_exposure(table);
+    let waits = table.text("downlink").as_deref() == Some("callback");
+    if callback_token.is_some() && !listens && !waits {
+        table.warning("callback_token", "is for callbacks, but there is no [http] that listens for them");
+    }
+}
+
+/// Warns of credentials that others on the way may read.
+pub(super) fn warn_of_exposure(table: &mut Table<'_, '_>) {
     let local = |url: &Url| matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
     if table.url("url").is_some_and(|url| url.scheme() == "http" && !local(&url)) {
         table.warning("url", "sends the password unencrypted, expected https");
     }
     if table.boolean("insecure") == Some(true) {
         table.warning("insecure", "lets anybody on the way read and change what the cloud says");
-    }
-    let waits = table.text("downlink").as_deref() == Some("callback");
-    if callback_token.is_some() && !listens && !waits {
-        table.warning("callback_token", "is for callbacks, but there is no [http] that listens for them");
     }
 }
 

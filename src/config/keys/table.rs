@@ -295,6 +295,16 @@ static MIRROR: &[Key] = &[
     key("space", Text, Required, "The space that the things live in."),
     key("client_id", Text, Required, "The client that logs in."),
     key("client_secret", Secret, Required, "Its secret."),
+    key("category", Text, Nothing, "The category that the Things are put into; made if it is not there."),
+    key("ca_file", File, Derived("the system's certificates"), "A private CA in PEM."),
+    key(
+        "insecure",
+        Boolean,
+        Default("false"),
+        "Whether certificates go unchecked; only for a private endpoint.",
+    ),
+    key("prefer", Text, Nothing, "Value of a `Prefer` header, where the service asks for one."),
     key("devices", Texts, Default("*"), "Ids of the devices that are mirrored; `*` and `?` allowed."),
     key("poll", Schedule, Default("10s"), "When actions are looked for."),
+    key("rate", Rate, Default("100/10s"), "Own ceiling on requests: so many in so long."),
 ];
