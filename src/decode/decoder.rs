@@ -24,6 +24,8 @@ pub struct Decoder {
     acknowledged_by: Option<Expression>,
     encoder: Encoder,
     catalogue: Vec<FieldInfo>,
+    /// Whether a position may be among its fields; to look for one in vain costs as much as to read two fields.
+    may_locate: bool,
 }
 
 /// What reads the payload.
@@ -84,7 +86,8 @@ impl Decoder {
             .and_then(|text| problems.expression("acknowledged_by", text, &catalogue, open));
         refine(&mut catalogue, &settings.fields, open, &mut problems);
         if problems.0.is_empty() {
-            Ok(Self { reader, computed, acknowledged_by, encoder, catalogue })
+            let may_locate = may_locate(&reader, &catalogue);
+            Ok(Self { reader, computed, acknowledged_by, encoder, catalogue, may_locate })
         } else {
             Err(problems.0)
         }
@@ -105,7 +108,8 @@ impl Decoder {
     }
 
     fn of(reader: Reader, catalogue: Vec<FieldInfo>, encoder: Encoder) -> Self {
-        Self { reader, computed: Vec::new(), acknowledged_by: None, encoder, catalogue }
+        let may_locate = may_locate(&reader, &catalogue);
+        Self { reader, computed: Vec::new(), acknowledged_by: None, encoder, catalogue, may_locate }
     }
 
     /// Reads a payload. Never fails: what cannot be read is said in `errors`.
@@ -128,7 +132,7 @@ impl Decoder {
         if let Some(rule) = &self.acknowledged_by {
             decoded.acknowledges |= rule.evaluate(&decoded.fields) == Outcome::Value(Value::Bool(true));
         }
-        decoded.position = position(&decoded.fields);
+        decoded.position = if self.may_locate { position(&decoded.fields) } else { None };
         decoded
     }
 
@@ -337,6 +341,12 @@ impl FieldSettings {
             entity_category: self.entity_category.or_else(|| other.entity_category.clone()),
         }
     }
+}
+
+fn may_locate(reader: &Reader, catalogue: &[FieldInfo]) -> bool {
+    // Only of a grammar all fields are known before it reads.
+    !matches!(reader, Reader::Grammar(_))
+        || catalogue.iter().any(|field| matches!(field.key.as_str(), "latitude" | "lat"))
 }
 
 /// The position that fields hold under one of the usual pairs of names; none where it is not on the Earth, is
