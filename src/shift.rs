@@ -94,7 +94,8 @@ impl Shift {
         let stop = rooms.stage();
         let mut nudges = BTreeMap::new();
         for settings in &config.sources {
-            let source = Source::new(settings.clone(), store.clone(), board.clone())?;
+            let source =
+                Source::new(settings.clone(), store.clone(), board.clone())?.with_downlinks(queues.clone());
             nudges.insert(settings.name.clone(), source.nudge());
             let source = source.with_pulse(vitals.part(format!("source {}", settings.name)));
             rooms.spawn(format!("source {}", settings.name), source.run(stop.clone()));

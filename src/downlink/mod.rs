@@ -5,6 +5,7 @@
 
 mod dispatch;
 mod machine;
+mod obstacle;
 mod opportunity;
 mod order;
 mod rules;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 pub use dispatch::Dispatcher;
 pub use machine::used_today;
+pub use obstacle::{callback_fault, obstacle};
 pub use opportunity::Opportunity;
 pub use order::{Cancelled, Expiry, Order, Outcome, Refusal, Report, Target};
 
@@ -138,6 +140,23 @@ impl Queues {
     ) -> Result<Option<Downlink>, StoreError> {
         let now = clock::now();
         self.store.change_queue(device, move |queue| machine::report(queue, &report, now)).await
+    }
+
+    /// Takes over that the network says of an uplink what it was answered with.
+    pub async fn transmitted(&self, uplink: &Uplink, data: DownlinkPayload) -> Result<(), StoreError> {
+        let seen = machine::Seen {
+            uplink: uplink.id(),
+            received: uplink.received,
+            asked: Some(true),
+            acknowledges: false,
+        };
+        let now = clock::now();
+        // Each poll says it again: nothing is written then.
+        if watch::is_change(&machine::transmitted(&self.store.queue(uplink.device)?, &seen, data, now)) {
+            let decide = move |queue: &[Downlink]| (machine::transmitted(queue, &seen, data, now), ());
+            self.store.change_queue(uplink.device, decide).await?;
+        }
+        Ok(())
     }
 
     /// The eight bytes that stand for fields by the device's decoder, or in words why there are none.

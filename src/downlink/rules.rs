@@ -1,10 +1,10 @@
 //! What holds for a device's queue: who is known, how its downlinks are made, what stands in their way.
 
 use super::machine::{Entry, Rules};
-use super::{Order, Queues, Refusal};
+use super::{Order, Queues, Refusal, obstacle};
 use crate::config::DownlinkVia;
 use crate::decode::Resolved;
-use crate::model::{CloudState, Device, DeviceId, DeviceType, DownlinkMode};
+use crate::model::{CloudState, Device, DeviceId, DeviceType};
 use crate::store::StoreError;
 
 impl Queues {
@@ -60,13 +60,12 @@ impl Queues {
         let source =
             device.and_then(|device| self.config.sources.iter().find(|source| source.name == device.source));
         let via = source.map(|source| source.downlink);
-        let mode = device.and_then(|device| self.device_type(device)).and_then(|known| known.downlink);
         Rules {
             expires_after: self.config.downlink.expires_after,
             daily_limit: self.config.downlink.daily_limit,
             awaits_device_ack: device.is_some_and(|device| self.can_acknowledge(device)),
             via: via.and_then(name_of).map(str::to_owned),
-            obstacle: via.and_then(|via| obstacle(via, mode)).map(str::to_owned),
+            obstacle: device.and_then(|device| obstacle(&self.store, &self.config, device)),
         }
     }
 
@@ -97,19 +96,5 @@ fn name_of(via: DownlinkVia) -> Option<&'static str> {
         DownlinkVia::Direct => Some("direct"),
         DownlinkVia::Soracom => Some("soracom"),
         DownlinkVia::None => None,
-    }
-}
-
-/// Why an item will not be sent as things are. It is queued all the same: things can be set right before it expires.
-fn obstacle(via: DownlinkVia, mode: Option<DownlinkMode>) -> Option<&'static str> {
-    match (via, mode) {
-        (DownlinkVia::None, _) => Some("no_downlink: the device's source has downlink = \"none\""),
-        (DownlinkVia::Callback, Some(DownlinkMode::Direct | DownlinkMode::None | DownlinkMode::Managed)) => {
-            Some("wrong_mode: the device type's downlink mode in the Sigfox cloud is not `callback`")
-        }
-        (DownlinkVia::Direct, Some(DownlinkMode::Callback | DownlinkMode::None | DownlinkMode::Managed)) => {
-            Some("wrong_mode: the device type's downlink mode in the Sigfox cloud is not `direct`")
-        }
-        _ => None,
     }
 }

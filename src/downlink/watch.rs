@@ -87,6 +87,7 @@ impl Queues {
         };
         let seen = |uplink: Uplink| Seen {
             uplink: uplink.id(),
+            received: uplink.received,
             asked: uplink.ack,
             acknowledges: acknowledges(&uplink),
         };
@@ -94,6 +95,6 @@ impl Queues {
     }
 }
 
-fn is_change(change: &QueueChange) -> bool {
+pub(super) fn is_change(change: &QueueChange) -> bool {
     !change.put.is_empty() || !change.forget.is_empty()
 }

@@ -17,7 +17,7 @@ use super::sweep::{Found, MOST_UPLINKS, Span, uplink};
 use crate::clock;
 use crate::cloud::sigfox::{DeviceType, Message, Sigfox, Window};
 use crate::cloud::{Error, Pages};
-use crate::model::{DeviceId, Timestamp, Uplink, UplinkId};
+use crate::model::{DeviceId, DownlinkPayload, Timestamp, Uplink, UplinkId};
 
 /// What the Sigfox cloud keeps at least (contract option `messageHistory` 0); what lies further back may be gone.
 const HISTORY: Duration = Duration::from_secs(3 * 86_400);
@@ -237,6 +237,9 @@ impl Room {
                     // A page's border brings rows again; the later copy knows as much.
                     let next = found.uplinks.len();
                     if *by_id.entry(uplink.id()).or_insert(next) == next {
+                        let answer =
+                            message.downlink.as_ref().and_then(|data| data.as_bytes().try_into().ok());
+                        found.answers.extend(answer.map(|data| (uplink.clone(), DownlinkPayload::new(data))));
                         found.uplinks.push(uplink);
                     }
                 }
@@ -265,7 +268,13 @@ impl Room {
             let devices: Vec<DeviceId> = devices.into_iter().collect();
             self.adopt(cloud, &devices, &listed.id).await?;
         }
-        self.keep_sweep(found.uplinks, cursor).await
+        self.keep_sweep(found.uplinks, cursor).await?;
+        if let Some(queues) = &self.queues {
+            for (uplink, data) in &found.answers {
+                queues.transmitted(uplink, *data).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Records uplinks and the cursor that they stand for.

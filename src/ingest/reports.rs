@@ -1,7 +1,10 @@
 //! What the network reports beside messages: errors and warnings about devices (v1), and callbacks that did not
 //! reach us, whose messages are taken from the report.
 
+use std::sync::PoisonError;
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::health::{Failure, Job, Outcome};
 use super::inventory::blocking;
@@ -9,8 +12,11 @@ use super::source::Room;
 use crate::clock;
 use crate::cloud::sigfox::{Report, Sigfox, Undelivered, UndeliveredOf, Window};
 use crate::cloud::{Error, Pages};
-use crate::config::SigfoxApi;
+use crate::config::{DownlinkVia, SigfoxApi};
 use crate::model::{DeviceId, Event, Timestamp, Uplink};
+
+/// How often a device type's callbacks are looked at.
+const CALLBACKS_EVERY: Duration = Duration::from_secs(86_400);
 
 /// How far back the first look goes.
 const FIRST: Duration = Duration::from_secs(86_400);
@@ -32,6 +38,7 @@ impl Room {
                     self.tell_reports(kind, &key, rows)?;
                 }
             }
+            self.look_at_callbacks(cloud, &listed.id).await?;
             if self.config.callback_token.is_some() {
                 let (key, window) = self.since_last_look("undelivered", &listed.id)?;
                 let of = UndeliveredOf::DeviceType(listed.id.clone());
@@ -40,6 +47,26 @@ impl Room {
             }
         }
         Ok(None)
+    }
+
+    /// Finds out, once a day, whether a device type's callbacks ask this gateway for downlinks.
+    async fn look_at_callbacks(&self, cloud: &Sigfox, device_type: &str) -> Result<(), Failure> {
+        let Some(queues) = self.queues.as_ref().filter(|_| self.config.downlink == DownlinkVia::Callback)
+        else {
+            return Ok(());
+        };
+        let seen = || self.callbacks_seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen().get(device_type).is_some_and(|at| at.elapsed() < CALLBACKS_EVERY) {
+            return Ok(());
+        }
+        match cloud.callbacks(device_type).send().await {
+            Ok(callbacks) => queues.note_callbacks(self.name(), device_type, &callbacks)?,
+            Err(error) if error.is_passing() || error.concerns_all() => return Err(error.into()),
+            // Whoever may not read callbacks is told by the first downlink that fails.
+            Err(error) => tracing::debug!(source = %self.name(), %error, "callbacks are not looked at"),
+        }
+        seen().insert(device_type.to_owned(), Instant::now());
+        Ok(())
     }
 
     /// The rows after the last look, oldest first. A contract without reports has none.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
@@ -22,6 +23,7 @@ use crate::cloud::sigfox::{DeviceType, Sigfox};
 use crate::cloud::soracom::Soracom;
 use crate::cloud::{Access, Error, Page, Pages};
 use crate::config::{self, SourceKind};
+use crate::downlink::Queues;
 use crate::model::{Event, SourceName, Timestamp};
 use crate::store::Store;
 use crate::vitals::Pulse;
@@ -47,6 +49,8 @@ pub(super) struct Room {
     pub(super) config: config::Source,
     cloud: Cloud,
     pub(super) store: Store,
+    /// Told what the cloud says of downlinks.
+    pub(super) queues: Option<Queues>,
     board: StatusBoard,
     health: Mutex<Health>,
     cloud_clock: CloudClock,
@@ -58,6 +62,8 @@ pub(super) struct Room {
     pub(super) inventory: tokio::sync::Mutex<Inventory>,
     /// Device types that fail, by their ids.
     pub(super) failing: Mutex<HashMap<String, Failing>>,
+    /// When the callbacks of a device type were last looked at.
+    pub(super) callbacks_seen: Mutex<HashMap<String, Instant>>,
     /// What is kept about the devices of a Soracom source.
     pub(super) soracom: Mutex<Seen>,
     /// Rows that were reported as unreadable, so that each is reported once.
@@ -94,6 +100,7 @@ impl Source {
             config,
             cloud,
             store,
+            queues: None,
             board,
             health: Mutex::default(),
             cloud_clock: CloudClock::default(),
@@ -101,6 +108,7 @@ impl Source {
             types: watch::Sender::new(types),
             inventory: tokio::sync::Mutex::default(),
             failing: Mutex::default(),
+            callbacks_seen: Mutex::default(),
             soracom: Mutex::default(),
             reported: Mutex::default(),
         };
@@ -111,6 +119,13 @@ impl Source {
     #[must_use]
     pub fn with_pulse(self, pulse: Pulse) -> Self {
         Self { pulse, ..self }
+    }
+
+    /// The same, which tells these queues what its cloud says of downlinks.
+    #[must_use]
+    pub fn with_downlinks(mut self, queues: Queues) -> Self {
+        self.room.queues = Some(queues);
+        self
     }
 
     /// What asks this source to poll at once.

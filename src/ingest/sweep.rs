@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::cloud::sigfox::Message;
-use crate::model::{SourceName, Timestamp, Uplink};
+use crate::model::{DownlinkPayload, SourceName, Timestamp, Uplink};
 
 /// A sweep that finds more than this is cut into smaller ones, oldest first: a year of backfill needs no more
 /// memory than a day.
@@ -67,6 +67,8 @@ impl Span {
 pub(super) struct Found {
     /// Messages of the span, in any order.
     pub(super) uplinks: Vec<Uplink>,
+    /// What the cloud says that some of them were answered with.
+    pub(super) answers: Vec<(Uplink, DownlinkPayload)>,
     /// Rows that could not be read and pages that could not be followed, in words.
     pub(super) odd: Vec<String>,
     /// Whether the cloud gave all of it.

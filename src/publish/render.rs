@@ -17,7 +17,7 @@ use super::outage::Outages;
 use super::state::place_of;
 use crate::config::{Config, DownlinkVia};
 use crate::decode::{Decoded, Registry, Resolved};
-use crate::downlink::Opportunity;
+use crate::downlink::{Opportunity, obstacle};
 use crate::ingest::StatusBoard;
 use crate::model::{Device, DeviceId, DeviceType, Event, Evidence, Fields, Timestamp, Uplink, UplinkId};
 use crate::mqtt::topic::Topics;
@@ -221,6 +221,9 @@ impl Renderer {
         let profile = self.profile(id)?;
         let Some(device) = &profile.device else { return Ok(Rendered::Nothing) };
         let named = profile.device_type.as_ref().and_then(|device_type| device_type.name.as_deref());
+        let mode = self.downlink_via(device);
+        let obstacle =
+            if mode == DownlinkVia::None { None } else { obstacle(&self.store, &self.config, device) };
         let catalogue = profile.resolved.decoder.as_ref().map_or(&[][..], |decoder| decoder.catalogue());
         Ok(Rendered::Keep(print(&DeviceInfo {
             v: VERSION,
@@ -235,8 +238,9 @@ impl Renderer {
             decoder_error: profile.resolved.problem.as_deref(),
             fields: catalogue.iter().map(FieldRow::from).collect(),
             downlink: DownlinkCapability {
-                mode: via(self.downlink_via(device)),
+                mode: via(mode),
                 daily_limit: self.config.downlink.daily_limit,
+                obstacle: obstacle.as_deref(),
             },
         })))
     }

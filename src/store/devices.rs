@@ -37,6 +37,18 @@ impl Store {
         self.durable().await
     }
 
+    /// Has the documents of a device type's devices looked at again: what they say has changed, and no record of them.
+    pub fn device_type_changed(&self, source: &SourceName, device_type: &str) {
+        let is_of_it =
+            |device: &Device| device.source == *source && device.device_type.as_deref() == Some(device_type);
+        let devices: Vec<Change> = {
+            let memory = self.memory();
+            let known = memory.devices.values().map(|known| &known.device);
+            known.filter(|device| is_of_it(device)).map(|device| Change::Device(device.id)).collect()
+        };
+        self.announce(devices);
+    }
+
     /// Forgets a device: its description, its state, its queue and its name; not its history. It is new again when
     /// a source shows it the next time. Durable when this returns; false where it was not known.
     pub async fn forget_device(&self, id: DeviceId) -> Result<bool, StoreError> {

@@ -21,6 +21,7 @@ mod doctor;
 mod downlink_command;
 mod downlink_day;
 mod downlink_dispatch;
+mod gateway_callbacks;
 mod house;
 mod ingest;
 mod ingest_rig;

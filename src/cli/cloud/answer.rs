@@ -27,7 +27,12 @@ pub(super) async fn one<T: Serialize>(call: Call<T>, options: &Options) -> anyho
     } else {
         serde_json::to_value(call.send().await?).context("the answer cannot be shown")?
     };
-    match &value {
+    show(&value, options)
+}
+
+/// Shows what was found out.
+pub(super) fn show(value: &Value, options: &Options) -> anyhow::Result<()> {
+    match value {
         value if options.raw || options.json => output::print_json(value),
         Value::Array(rows) => output::print(&table(rows)),
         Value::Object(object) => {

@@ -4,6 +4,7 @@ mod altair;
 mod altair_things;
 mod answer;
 mod argument;
+mod gateway_callbacks;
 mod sigfox;
 mod sigfox_callbacks;
 mod sigfox_devices;

@@ -190,7 +190,7 @@ pub(super) async fn execute(args: &Args, options: &Options, globals: &Globals) -
         Noun::Groups(Groups::List { parent }) => answer::list(cloud.groups(parent.as_deref()), options).await,
         Noun::Groups(Groups::Get { id }) => answer::one(cloud.group(id), options).await,
         Noun::DeviceTypes(verb) => device_types(&cloud, verb, options).await,
-        Noun::Callbacks(verb) => sigfox_callbacks::execute(&cloud, verb, options).await,
+        Noun::Callbacks(verb) => sigfox_callbacks::execute(&cloud, &source, verb, options).await,
         Noun::Devices(verb) => sigfox_devices::execute(&cloud, verb, options).await,
         Noun::Coverage(Coverage::Redundancy { place, situation, operator }) => {
             let call = cloud.redundancy(place.into(), (*situation).into(), operator.as_deref());

@@ -2,10 +2,12 @@
 
 use clap::Subcommand;
 use serde_json::Value;
+use url::Url;
 
 use super::sigfox::Within;
-use super::{Options, answer};
+use super::{Options, answer, gateway_callbacks};
 use crate::cloud::sigfox::{Sigfox, UndeliveredOf};
+use crate::config::Source;
 use crate::model::DeviceId;
 
 #[derive(Debug, Subcommand)]
@@ -13,15 +15,18 @@ pub(super) enum Verb {
     /// Lists the callbacks of a device type
     #[command(after_help = "Example:\n  sigfox2mqtt cloud sigfox callbacks list 5f0000000000000000000001")]
     List { device_type: String },
-    /// Makes a callback, and prints its id
+    /// Makes a callback and prints its id, or makes those that this gateway wants
     #[command(
-        after_help = "Example:\n  sigfox2mqtt cloud sigfox callbacks new 5f0000000000000000000001 @callback.json"
+        after_help = "Example:\n  sigfox2mqtt cloud sigfox callbacks new 5f0000000000000000000001 --for-gateway https://gateway.example"
     )]
     New {
         device_type: String,
         /// The callback in the API's own names: JSON, @FILE, or - for standard input
-        #[arg(value_name = "JSON")]
-        callback: String,
+        #[arg(value_name = "JSON", required_unless_present = "for_gateway")]
+        callback: Option<String>,
+        /// Makes every callback that the gateway takes, with the source's token; this is where the cloud reaches it
+        #[arg(long, value_name = "URL", conflicts_with = "callback")]
+        for_gateway: Option<Url>,
     },
     /// Changes keys of a callback (v2)
     #[command(
@@ -78,11 +83,20 @@ pub(super) struct Of {
     group: Option<String>,
 }
 
-pub(super) async fn execute(cloud: &Sigfox, verb: &Verb, options: &Options) -> anyhow::Result<()> {
+pub(super) async fn execute(
+    cloud: &Sigfox,
+    source: &Source,
+    verb: &Verb,
+    options: &Options,
+) -> anyhow::Result<()> {
     match verb {
         Verb::List { device_type } => answer::one(cloud.callbacks(device_type), options).await,
-        Verb::New { device_type, callback } => {
-            answer::one(cloud.new_callback(device_type, json(callback)?), options).await
+        Verb::New { device_type, for_gateway: Some(gateway), .. } => {
+            gateway_callbacks::make(cloud, source, device_type, gateway, options).await
+        }
+        Verb::New { device_type, callback, .. } => {
+            let callback = json(callback.as_deref().unwrap_or_default())?;
+            answer::one(cloud.new_callback(device_type, callback), options).await
         }
         Verb::Update { device_type, callback, change } => {
             answer::done(cloud.update_callback(device_type, callback, json(change)?), options).await

@@ -8,6 +8,7 @@ use crate::cloud::sigfox::Sigfox;
 use crate::cloud::soracom::Soracom;
 use crate::cloud::{Access, Error, Pages};
 use crate::config::{DownlinkVia, Source, SourceKind};
+use crate::downlink::callback_fault;
 use crate::model::{DownlinkMode, Timestamp};
 
 /// How long a source may take to answer.
@@ -15,6 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// So many pages of a list are enough to know an account by.
 const MOST_PAGES: usize = 10;
+
+/// Of so many device types the callbacks are looked at.
+const MOST_TYPES: usize = 20;
 
 /// A clock that is off by more spoils signatures, schedules and the order of events.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
@@ -25,6 +29,8 @@ pub(in crate::cli) struct TypeRow {
     pub(in crate::cli) id: String,
     pub(in crate::cli) name: Option<String>,
     downlink: Option<DownlinkMode>,
+    /// What keeps its callbacks from asking this gateway for downlinks.
+    callback_fault: Option<String>,
 }
 
 /// What a source has.
@@ -62,12 +68,22 @@ pub(in crate::cli) async fn account(source: &Source) -> Result<Account, Error> {
             SourceKind::Sigfox { api, login, password } => {
                 let client = Sigfox::new(&access, *api, login, password)?;
                 let (types, date) = rows(client.device_types()).await?;
-                let row = |of: crate::cloud::sigfox::DeviceType| TypeRow {
-                    id: of.id,
-                    name: of.name,
-                    downlink: of.downlink,
-                };
-                Ok(Account { device_types: types.into_iter().map(row).collect(), devices: 0, date })
+                let mut device_types = Vec::new();
+                for of in types {
+                    let taken = source.filter.takes_type(&of.id, of.name.as_deref());
+                    let callback_fault = if taken && device_types.len() < MOST_TYPES {
+                        callbacks(source, &client, &of.id).await
+                    } else {
+                        None
+                    };
+                    device_types.push(TypeRow {
+                        id: of.id,
+                        name: of.name,
+                        downlink: of.downlink,
+                        callback_fault,
+                    });
+                }
+                Ok(Account { device_types, devices: 0, date })
             }
             SourceKind::Soracom { auth_key_id, auth_key } => {
                 let client = Soracom::new(&access, auth_key_id, auth_key, None)?;
@@ -84,6 +100,14 @@ pub(in crate::cli) async fn account(source: &Source) -> Result<Account, Error> {
             answered: false,
         })
     })
+}
+
+/// What is wrong with a type's callbacks, where they are to ask for downlinks and may be read.
+async fn callbacks(source: &Source, client: &Sigfox, device_type: &str) -> Option<String> {
+    if source.downlink != DownlinkVia::Callback {
+        return None;
+    }
+    callback_fault(&client.callbacks(device_type).send().await.ok()?, &source.name)
 }
 
 async fn rows<T>(mut pages: Pages<T>) -> Result<(Vec<T>, Option<Timestamp>), Error> {
@@ -153,7 +177,7 @@ fn filter(source: &Source, account: &Account) -> Option<String> {
     })
 }
 
-/// Device types whose way of downlinks in the cloud is not the one of the configuration.
+/// Device types whose way of downlinks in the cloud is not the one of the configuration, or does not lead to us.
 fn downlink_modes(source: &Source, account: &Account) -> Vec<String> {
     let (wanted, word) = match source.downlink {
         DownlinkVia::Callback => (DownlinkMode::Callback, "CALLBACK"),
@@ -162,10 +186,19 @@ fn downlink_modes(source: &Source, account: &Account) -> Vec<String> {
     };
     let taken =
         account.device_types.iter().filter(|row| source.filter.takes_type(&row.id, row.name.as_deref()));
-    let other = taken.filter(|row| row.downlink.is_some_and(|mode| mode != wanted));
-    let said = other.map(|row| {
+    let said = taken.filter_map(|row| {
         let name = row.name.as_ref().unwrap_or(&row.id);
-        format!("device type `{name}` gets no downlinks: in the cloud, set its downlink mode to {word}")
+        if row.downlink.is_some_and(|mode| mode != wanted) {
+            return Some(format!(
+                "device type `{name}` gets no downlinks: in the cloud, set its downlink mode to {word}"
+            ));
+        }
+        let fault = row.callback_fault.as_ref()?;
+        Some(format!(
+            "device type `{name}` gets no downlinks, {fault}: `sigfox2mqtt cloud sigfox callbacks new {} \
+             --for-gateway URL` makes what this gateway wants",
+            row.id
+        ))
     });
     said.collect()
 }

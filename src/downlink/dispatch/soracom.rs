@@ -1,13 +1,25 @@
 //! Soracom keeps one downlink a device, replaces it by the next without a word, and never says whether it was
-//! fetched (Soracom API, `sendDataToSigfoxDevice`). So only the head of a queue is submitted, once, and the next
-//! when an uplink of the device shows that the slot was served.
+//! fetched (Soracom API, `sendDataToSigfoxDevice`). So only the head of a queue is submitted, and the next when an
+//! uplink of the device shows that the slot was served. It is submitted once, and once more only where an answer or we
+//! were lost and the device was not heard since: then it takes its own place.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{Trouble, changed_nothing};
 use crate::cloud::soracom::Soracom;
 use crate::cloud::{self, Error};
 use crate::downlink::Queues;
-use crate::downlink::machine::{Cause, Settled};
-use crate::model::{CloudState, Device, Downlink};
+use crate::downlink::machine::{Cause, Settled, is_unconfirmed};
+use crate::model::{CloudState, Device, Downlink, ItemId, Timestamp};
+
+/// What is on disk before an item is submitted.
+#[derive(Debug, Serialize, Deserialize)]
+struct Submission {
+    item: ItemId,
+    /// When Soracom had last heard the device.
+    last_seen: Option<Timestamp>,
+}
 
 /// The slots of a source's devices.
 #[derive(Debug)]
@@ -28,7 +40,10 @@ impl Slots {
     /// Submits what can be submitted now.
     pub(super) async fn round(&self, devices: &[Device]) -> Result<(), Trouble> {
         for device in devices {
-            if let Some(head) = self.queues.next(device, Cause::Handed)? {
+            let queue = self.queues.store.queue(device.id)?;
+            if let Some(item) = queue.iter().find(|item| is_unconfirmed(item)) {
+                self.resolve(device, item).await?;
+            } else if let Some(head) = self.queues.next(device, Cause::Handed)? {
                 self.submit(device, &head).await?;
             }
         }
@@ -39,30 +54,66 @@ impl Slots {
     /// submitted, from where only the device's next uplink leads on if the answer is lost.
     async fn submit(&self, device: &Device, head: &Downlink) -> Result<(), Trouble> {
         let id = device.id.to_string();
-        match self.cloud.device(&id).send().await {
+        let last_seen = match self.cloud.device(&id).send().await {
             Ok(known) if known.state() == Some(CloudState::Deleted) => {
                 let reason = format!("device_gone: Soracom says that {id} is terminated");
                 return Ok(self.queues.settle(head, Settled::Refused(reason)).await?);
             }
-            Ok(_) => {}
+            Ok(known) => known.last_seen,
             Err(error @ Error::NotFound { .. }) => return self.refuse(head, &error).await,
             Err(error) => return Err(error.into()),
+        };
+        self.remember(device, Some(&Submission { item: head.id.clone(), last_seen })).await?;
+        let handed = self.queues.hand(device, Cause::Handed).await?;
+        // A crash from here on leaves it submitted and unconfirmed, to be resolved.
+        match handed {
+            Some(item) => self.send(device, &item).await,
+            None => Ok(()),
         }
-        let Some(item) = self.queues.hand(device, Cause::Handed).await? else { return Ok(()) };
+    }
+
+    /// Finds out about an item of which nobody said that the cloud has it. While the device was not heard since, the
+    /// slot cannot have been served, and the item can be submitted again in its own place. Otherwise it stays in
+    /// doubt, and the device's next uplink concludes it.
+    async fn resolve(&self, device: &Device, item: &Downlink) -> Result<(), Trouble> {
+        let note = self.queues.store.note(&key(device))?.unwrap_or_default();
+        let submission = serde_json::from_slice::<Submission>(&note).ok();
+        let Some(submission) = submission.filter(|submission| submission.item == item.id) else {
+            return Ok(());
+        };
+        match self.cloud.device(&device.id.to_string()).send().await {
+            Ok(known) if known.last_seen == submission.last_seen => self.send(device, item).await,
+            Ok(_) => self.remember(device, None).await,
+            Err(error @ Error::NotFound { .. }) => self.refuse(item, &error).await,
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn send(&self, device: &Device, item: &Downlink) -> Result<(), Trouble> {
         let Some(data) = item.data else { return Ok(()) };
-        // A crash from here on leaves it submitted and unconfirmed: it is not submitted again.
-        match self.cloud.send(&id, data).send().await {
-            Ok(()) => Ok(self.queues.settle(&item, Settled::Accepted).await?),
-            Err(error @ (Error::NotFound { .. } | Error::Refused { .. })) => self.refuse(&item, &error).await,
+        match self.cloud.send(&device.id.to_string(), data).send().await {
+            Ok(()) => Ok(self.queues.settle(item, Settled::Accepted).await?),
+            Err(error @ (Error::NotFound { .. } | Error::Refused { .. })) => self.refuse(item, &error).await,
             Err(error) if changed_nothing(&error) => {
-                self.queues.settle(&item, Settled::Returned(format!("waits: {error}"))).await?;
+                self.queues.settle(item, Settled::Returned(format!("waits: {error}"))).await?;
                 Err(error.into())
             }
             Err(error) => Err(error.into()),
         }
     }
 
+    /// Keeps what was known before a submission; durable when this returns.
+    async fn remember(&self, device: &Device, submission: Option<&Submission>) -> Result<(), Trouble> {
+        let note = submission.map(|submission| json!(submission).to_string()).unwrap_or_default();
+        self.queues.store.set_note(&key(device), note.as_bytes())?;
+        Ok(self.queues.store.flush().await?)
+    }
+
     async fn refuse(&self, item: &Downlink, error: &cloud::Error) -> Result<(), Trouble> {
         Ok(self.queues.settle(item, Settled::Refused(format!("refused: {error}"))).await?)
     }
+}
+
+fn key(device: &Device) -> String {
+    format!("slot/{}/{}", device.source, device.id)
 }

@@ -22,6 +22,8 @@ const SILENCE: Duration = Duration::from_secs(900);
 pub(crate) struct Seen {
     /// Which.
     pub(crate) uplink: UplinkId,
+    /// When it came to us, by our clock.
+    pub(crate) received: Timestamp,
     /// Whether it asked for a downlink; none where the cloud does not say.
     pub(crate) asked: Option<bool>,
     /// Whether the device's decoder reads from it that a downlink arrived.
@@ -162,11 +164,37 @@ fn confirm(sheet: &mut Sheet, report: &Report) -> Option<usize> {
                 && item.uplink.is_some_and(|uplink| uplink.seconds == report.time.as_seconds())
         })
         .first()?;
+    make_certain(sheet, place);
+    Some(place)
+}
+
+fn make_certain(sheet: &mut Sheet, place: usize) {
     sheet.amend(place, |item| {
         item.evidence = Some(Evidence::Network);
         item.reason = None;
     });
-    Some(place)
+}
+
+/// Takes over that the network says of an uplink what it was answered with (Sigfox `downlinkAnswerStatus`).
+pub(crate) fn transmitted(
+    queue: &[Downlink],
+    seen: &Seen,
+    data: DownlinkPayload,
+    now: Timestamp,
+) -> QueueChange {
+    let mut sheet = Sheet::new(queue, now);
+    let answered = |item: &Downlink| item.uplink == Some(seen.uplink) && item.data == Some(data);
+    let fixed = |item: &Downlink| in_fixed_answer(item) && item.data == Some(data) && is_before(item, seen);
+    for place in sheet.places(|item| item.state == DownlinkState::Armed && (answered(item) || fixed(item))) {
+        sheet.enter(place, Cause::Emitted, Some(Evidence::Network), None);
+    }
+    let concluded = |item: &Downlink| {
+        item.state == DownlinkState::Sent && item.evidence == Some(Evidence::Inferred) && answered(item)
+    };
+    for place in sheet.places(concluded) {
+        make_certain(&mut sheet, place);
+    }
+    sheet.close()
 }
 
 /// Concludes what an uplink shows about earlier downlinks. Seeing the same uplink again changes nothing more.
@@ -205,6 +233,7 @@ pub(crate) fn observe(queue: &[Downlink], seen: &Seen, now: Timestamp) -> QueueC
 fn is_before(item: &Downlink, seen: &Seen) -> bool {
     match item.uplink {
         Some(answered) => answered.seconds < seen.uplink.seconds,
-        None => item.updated.as_seconds() < seen.uplink.seconds,
+        // By both clocks: the cloud's may be ahead of ours, and what comes by a poll may have been sent before.
+        None => item.updated.as_seconds() < seen.uplink.seconds && item.updated < seen.received,
     }
 }

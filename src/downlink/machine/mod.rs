@@ -15,7 +15,7 @@ mod tests;
 use std::time::Duration;
 
 pub(crate) use accept::{Entry, cancel, push, replace};
-pub(crate) use answer::{Seen, ask, observe, report};
+pub(crate) use answer::{Seen, ask, observe, report, transmitted};
 pub(crate) use elapse::sweep;
 pub(crate) use hand::{Settled, hand, is_unconfirmed, settle};
 pub(crate) use table::Cause;

@@ -36,7 +36,7 @@ pub struct DeviceInfo<'a> {
     /// Every field that the decoder can give.
     pub fields: Vec<FieldRow<'a>>,
     /// How it can be sent a downlink.
-    pub downlink: DownlinkCapability,
+    pub downlink: DownlinkCapability<'a>,
 }
 
 /// A device type.
@@ -68,11 +68,13 @@ pub struct FieldRow<'a> {
 
 /// How a device can be sent a downlink.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub struct DownlinkCapability {
+pub struct DownlinkCapability<'a> {
     /// `callback`, `direct`, `soracom` or `none`.
     pub mode: &'static str,
     /// How many a UTC day.
     pub daily_limit: u32,
+    /// Why none will be sent as things are in its cloud.
+    pub obstacle: Option<&'a str>,
 }
 
 impl<'a> From<&'a FieldInfo> for FieldRow<'a> {

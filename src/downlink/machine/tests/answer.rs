@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::{Queue, at, data, device, order, rules, uplink};
-use crate::downlink::machine::{Entry, Rules, Seen, ask, observe, push, used_today};
+use crate::downlink::machine::{
+    Cause, Entry, Rules, Seen, ask, hand, observe, push, transmitted, used_today,
+};
 use crate::downlink::order::{Expiry, Order};
 use crate::model::DownlinkState::{Acked, Armed, Failed, Queued, Sent};
 use crate::model::Evidence;
@@ -148,7 +150,12 @@ fn the_device_s_own_acknowledgement_ends_a_sent_item() {
     queue.ask(1, at(10));
     queue.report(at(10), 0, at(60));
     assert!(!queue.item("a").is_final());
-    let seen = |seq, seconds| Seen { uplink: uplink(seq, at(seconds)), asked: None, acknowledges: true };
+    let seen = |seq, seconds| Seen {
+        uplink: uplink(seq, at(seconds)),
+        received: at(seconds),
+        asked: None,
+        acknowledges: true,
+    };
     queue.apply(observe(&queue.items, &seen(1, 10), at(70)));
     assert_eq!(queue.item("a").state, Sent);
     queue.apply(observe(&queue.items, &seen(2, 100), at(101)));
@@ -160,9 +167,53 @@ fn an_uplink_long_after_the_answer_concludes_what_no_report_does() {
     let mut queue = Queue::default();
     queue.push(&[Ok(order("a", 1))], at(0));
     queue.ask(1, at(10));
-    let seen = |seconds| Seen { uplink: uplink(2, at(seconds)), asked: Some(false), acknowledges: false };
+    let seen = |seconds| Seen {
+        uplink: uplink(2, at(seconds)),
+        received: at(seconds),
+        asked: Some(false),
+        acknowledges: false,
+    };
     queue.apply(observe(&queue.items, &seen(300), at(300)));
     assert_eq!(queue.item("a").state, Armed);
     queue.apply(observe(&queue.items, &seen(1000), at(1000)));
     assert_eq!((queue.item("a").state, queue.item("a").evidence), (Sent, Some(Evidence::Inferred)));
+}
+
+#[test]
+fn what_the_network_says_an_uplink_was_answered_with_is_evidence() {
+    let seen = |seq, seconds| Seen {
+        uplink: uplink(seq, at(seconds)),
+        received: at(seconds + 5),
+        asked: Some(true),
+        acknowledges: false,
+    };
+    // Asked in second 10 with number 1; what the network says of an uplink, and what it makes of the item.
+    for (seq, seconds, said, evidence) in
+        [(1, 10, 1, Some(Evidence::Network)), (1, 10, 2, None), (2, 10, 1, None), (2, 40, 1, None)]
+    {
+        let mut queue = Queue::default();
+        queue.push(&[Ok(order("a", 1))], at(0));
+        queue.ask(1, at(10));
+        let data = order("b", said).data;
+        queue.apply(transmitted(&queue.items, &seen(seq, seconds), data, at(60)));
+        let state = if evidence.is_some() { Sent } else { Armed };
+        assert_eq!(
+            (queue.item("a").state, queue.item("a").evidence),
+            (state, evidence),
+            "{seq} {seconds} {said}"
+        );
+    }
+    // In the type's fixed answer, and after it was only concluded.
+    let mut queue = Queue::default();
+    queue.push(&[Ok(order("a", 1)), Ok(order("b", 2))], at(0));
+    queue.apply(hand(&queue.items, Cause::Answered, &rules(), at(10)).0);
+    queue.apply(transmitted(&queue.items, &seen(3, 9), order("a", 1).data, at(60)));
+    assert_eq!(queue.item("a").state, Armed);
+    queue.apply(transmitted(&queue.items, &seen(4, 20), order("a", 1).data, at(60)));
+    assert_eq!((queue.item("a").state, queue.item("a").evidence), (Sent, Some(Evidence::Network)));
+    queue.ask(5, at(70));
+    queue.ask(6, at(700));
+    assert_eq!((queue.item("b").state, queue.item("b").evidence), (Sent, Some(Evidence::Inferred)));
+    queue.apply(transmitted(&queue.items, &seen(5, 70), order("b", 2).data, at(800)));
+    assert_eq!((queue.item("b").evidence, &queue.item("b").reason), (Some(Evidence::Network), &None));
 }

@@ -41,7 +41,7 @@ fn the_next_uplink_shows_that_a_slot_was_served_unless_it_did_not_ask() {
         let mut queue = Queue::default();
         queue.push(&[Ok(order("a", 1))], at(0));
         queue.apply(hand(&queue.items, Cause::Handed, &rules(), at(10)).0);
-        let seen = Seen { uplink: uplink(1, at(seconds)), asked, acknowledges: false };
+        let seen = Seen { uplink: uplink(1, at(seconds)), received: at(seconds), asked, acknowledges: false };
         queue.apply(observe(&queue.items, &seen, at(30)));
         assert_eq!(queue.item("a").state, state, "uplink of second {seconds}, asked {asked:?}");
     }
@@ -57,10 +57,28 @@ fn what_no_cloud_confirmed_stays_in_doubt_after_the_next_uplink() {
             let id = "a".parse().unwrap();
             queue.apply(settle(&queue.items, &id, &Settled::Accepted, at(11)));
         }
-        let seen = Seen { uplink: uplink(1, at(20)), asked: None, acknowledges: false };
+        let seen = Seen { uplink: uplink(1, at(20)), received: at(20), asked: None, acknowledges: false };
         queue.apply(observe(&queue.items, &seen, at(30)));
         let doubt = queue.item("a").reason.as_deref().is_some_and(|reason| reason.starts_with("unconfirmed"));
         assert_eq!((queue.item("a").state, doubt), (Sent, !confirmed));
+    }
+}
+
+#[test]
+fn an_uplink_that_came_before_shows_nothing_however_its_time_is() {
+    let mut queue = Queue::default();
+    queue.push(&[Ok(order("a", 1))], at(0));
+    queue.apply(hand(&queue.items, Cause::Handed, &rules(), at(10)).0);
+    // The cloud's clock is an hour ahead of ours.
+    let seen = |received| Seen {
+        uplink: uplink(1, at(3600)),
+        received: at(received),
+        asked: None,
+        acknowledges: false,
+    };
+    for (received, state) in [(9, Submitted), (10, Submitted), (11, Sent)] {
+        queue.apply(observe(&queue.items, &seen(received), at(30)));
+        assert_eq!(queue.item("a").state, state, "received in second {received}");
     }
 }
 

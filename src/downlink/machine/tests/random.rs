@@ -115,7 +115,7 @@ impl World {
             }
             Step::Observe(ago, acknowledges) => {
                 if let Some((uplink, ..)) = self.ago(ago) {
-                    let seen = Seen { uplink, asked: None, acknowledges };
+                    let seen = Seen { uplink, received: self.now, asked: None, acknowledges };
                     self.queue.apply(observe(&self.queue.items, &seen, self.now));
                 }
             }
