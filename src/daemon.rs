@@ -16,7 +16,7 @@ use crate::http::{Health, Part};
 use crate::ingest::StatusBoard;
 use crate::mqtt::topic::Topics;
 use crate::oversight::Oversight;
-use crate::publish::{self, Parts, Publisher};
+use crate::publish::{self, Parts, Publisher, sparkplug};
 use crate::shift::{self, Handover, House, Plan, Shift};
 use crate::store::{Backups, Options, Store};
 use crate::supervisor::Supervisor;
@@ -45,6 +45,8 @@ pub async fn run(config: Config, oversight: Oversight, stop: impl Future<Output 
     if let Some(BackupSettings { folder, keep, hour }) = backup.clone() {
         syncer = syncer.with_backups(Backups { folder, keep, hour, clock: clock::now });
     }
+    let tenants: Vec<&str> = config.sparkplug.iter().map(|_| sparkplug::TENANT).collect();
+    store.retain_tenants(&tenants)?;
     let board = StatusBoard::new(config.sources.iter().map(|source| source.name.clone()));
     let topics = Topics::new(&config.mqtt.base, &config.mqtt.discovery.prefix);
     let broker = Broker::start(&config.mqtt).await?;
@@ -59,6 +61,7 @@ pub async fn run(config: Config, oversight: Oversight, stop: impl Future<Output 
 
     // What feeds ends first: sources, callbacks, commands, and what lets others take their places.
     let house = House {
+        mqtt: broker.mqtt.clone(),
         store: store.clone(),
         board: board.clone(),
         topics: topics.clone(),
@@ -98,10 +101,8 @@ pub async fn run(config: Config, oversight: Oversight, stop: impl Future<Output 
     supervisor.spawn("store", syncer.run(stop_store.clone()));
     supervisor.spawn("systemd", systemd::attend(vitals, stop_store));
 
-    if !config.mirrors.is_empty() || config.sparkplug.is_some() {
-        tracing::warn!(
-            "`mirrors` and `sparkplug` are understood, but this version does nothing with them yet"
-        );
+    if !config.mirrors.is_empty() {
+        tracing::warn!("`mirrors` are understood, but this version does nothing with them yet");
     }
     tracing::info!(gateway = config.gateway.id, sources = config.sources.len(), "gateway begins");
     let stop = async {

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::command::{Commands, Errand, Rooms};
-use crate::config::{Config, Http};
+use crate::config::{Config, Http, Mqtt};
 use crate::control::{self, Desk, View};
 use crate::decode::Registry;
 use crate::downlink::{Dispatcher, Queues};
@@ -24,6 +24,7 @@ use crate::ingest::{Source, StatusBoard};
 use crate::mqtt::Inbox;
 use crate::mqtt::topic::Topics;
 use crate::publish::Replies;
+use crate::publish::sparkplug::{self, EdgeNode};
 use crate::store::{Store, Upkeep};
 use crate::supervisor::Supervisor;
 use crate::vitals::Vitals;
@@ -65,6 +66,8 @@ impl Plan {
 /// What outlasts a change of the configuration.
 #[derive(Debug, Clone)]
 pub(crate) struct House {
+    /// How the broker is reached, the built-in one too.
+    pub(crate) mqtt: Mqtt,
     pub(crate) store: Store,
     pub(crate) board: StatusBoard,
     pub(crate) topics: Topics,
@@ -87,7 +90,7 @@ impl Shift {
     /// # Errors
     /// What cannot be set up: an address that is taken, certificates or credentials that cannot be used.
     pub(crate) async fn prepare(house: &House, plan: &Plan) -> anyhow::Result<Self> {
-        let House { store, board, topics, replies, errands, health, vitals } = house;
+        let House { mqtt, store, board, topics, replies, errands, health, vitals } = house;
         let Plan { config, registry } = plan;
         let queues = Queues::new(store.clone(), Arc::clone(config), Arc::clone(registry));
         let mut rooms = Supervisor::new();
@@ -123,6 +126,17 @@ impl Shift {
         let view = View::new(Arc::clone(config), store.clone(), Arc::clone(registry), Some(board.clone()));
         let control = control::Server::new(&config.gateway.data_dir, view);
         rooms.spawn("control", control.with_desk(Desk::new(commanded.clone())).run(stop.clone()));
+        if let Some(settings) = &config.sparkplug {
+            let parts = sparkplug::Parts {
+                config: Arc::clone(config),
+                store: store.clone(),
+                registry: Arc::clone(registry),
+                status: board.clone(),
+                queues: queues.clone(),
+            };
+            let edge_node = EdgeNode::new(settings, mqtt, parts)?;
+            rooms.spawn("sparkplug", edge_node.run(stop.clone()));
+        }
         rooms.spawn("downlinks", queues.run(stop.clone()));
         Ok(Self { rooms, commands: Commands::new(commanded), stop })
     }

@@ -26,17 +26,17 @@ pub struct Health {
     v: u8,
     time: Timestamp,
     uptime_s: u64,
-    memory_bytes: Option<u64>,
-    store_bytes: Option<u64>,
-    store_error: Option<String>,
-    outbox: Option<OutboxHealth>,
+    pub(super) memory_bytes: Option<u64>,
+    pub(super) store_bytes: Option<u64>,
+    pub(super) store_error: Option<String>,
+    pub(super) outbox: Option<OutboxHealth>,
     messages_in: u64,
     messages_out: u64,
 }
 
 #[derive(Debug, Serialize)]
-struct OutboxHealth {
-    depth: u64,
+pub(super) struct OutboxHealth {
+    pub(super) depth: u64,
     oldest: Option<Timestamp>,
 }
 

@@ -14,8 +14,18 @@ use crate::store::{StoreError, UplinkQuery};
 impl Renderer {
     /// Whether a device is there; nothing while nobody can know that it is not.
     pub(super) fn availability(&self, id: DeviceId, now: Timestamp) -> Result<Rendered, StoreError> {
+        let Some(judged) = self.judged(id, now)? else { return Ok(Rendered::Nothing) };
+        let payload = print(&judged);
+        Ok(match judged.deadline.filter(|_| judged.state == Presence::Online) {
+            Some(deadline) => Rendered::Until(payload, deadline),
+            None => Rendered::Keep(payload),
+        })
+    }
+
+    /// What is believed of a device; nothing while nobody can know that it is not there.
+    pub(super) fn judged(&self, id: DeviceId, now: Timestamp) -> Result<Option<Availability>, StoreError> {
         let profile = self.profile(id)?;
-        let Some(device) = &profile.device else { return Ok(Rendered::Nothing) };
+        let Some(device) = &profile.device else { return Ok(None) };
         let configured = self.expected_interval(&profile);
         let keep_alive = profile.device_type.as_ref().and_then(|device_type| device_type.keep_alive_s);
         let times = if configured.is_none() && keep_alive.is_none() { self.times(id)? } else { Vec::new() };
@@ -29,15 +39,9 @@ impl Renderer {
             blind: blind.unwrap_or_default(),
         };
         let judged = Availability::judge(&facts, now);
-        if judged.state == Presence::Offline && !self.outages.synced(&device.source) {
-            // What it may have sent meanwhile has not been asked for yet.
-            return Ok(Rendered::Nothing);
-        }
-        let payload = print(&judged);
-        Ok(match judged.deadline.filter(|_| judged.state == Presence::Online) {
-            Some(deadline) => Rendered::Until(payload, deadline),
-            None => Rendered::Keep(payload),
-        })
+        // What it may have sent meanwhile has not been asked for yet.
+        let is_known = judged.state == Presence::Online || self.outages.synced(&device.source);
+        Ok(is_known.then_some(judged))
     }
 
     /// How often the configuration expects a device to send.

@@ -137,6 +137,12 @@ impl Field {
         &self.name
     }
 
+    /// Whether all of its values are integers.
+    #[must_use]
+    pub fn is_integer(&self) -> bool {
+        matches!(self.shape, Shape::Integer { scale: None, .. })
+    }
+
     /// Its type as a grammar writes it, such as `uint:16`.
     #[must_use]
     pub fn type_name(&self) -> String {

@@ -11,7 +11,7 @@ const MOST_METRICS: usize = 500;
 
 /// Whose metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Subject {
+pub(super) enum Subject {
     /// The edge node's own.
     Node,
     /// A device's.
@@ -20,18 +20,18 @@ pub enum Subject {
 
 /// A metric as its birth told it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Slot {
+pub(super) struct Slot {
     /// Its number, unlike that of any other metric of the edge node.
-    pub alias: u64,
+    pub(super) alias: u64,
     /// Its type.
-    pub datatype: DataType,
+    pub(super) datatype: DataType,
     /// Whether a birth has told it so.
     is_told: bool,
 }
 
 /// The metrics of the edge node and its devices. Bounded by their number: a name stays as long as the device does.
 #[derive(Debug, Default)]
-pub struct Declared {
+pub(super) struct Declared {
     last_alias: u64,
     subjects: BTreeMap<Subject, BTreeMap<String, Slot>>,
 }
@@ -39,7 +39,7 @@ pub struct Declared {
 impl Declared {
     /// Gives a metric a number, if it has none, and a type; none where its subject has too many already. The next
     /// birth has to tell what is new of it.
-    pub fn declare(&mut self, subject: Subject, name: &str, datatype: DataType) -> Option<Slot> {
+    pub(super) fn declare(&mut self, subject: Subject, name: &str, datatype: DataType) -> Option<Slot> {
         let names = self.subjects.entry(subject).or_default();
         if let Some(slot) = names.get_mut(name) {
             slot.is_told &= slot.datatype == datatype;
@@ -56,32 +56,29 @@ impl Declared {
     }
 
     /// A metric by its name, as the host knows it.
-    #[must_use]
-    pub fn told(&self, subject: Subject, name: &str) -> Option<Slot> {
+    pub(super) fn told(&self, subject: Subject, name: &str) -> Option<Slot> {
         self.subjects.get(&subject)?.get(name).copied().filter(|slot| slot.is_told)
     }
 
     /// The type by which a metric is known, told or not.
-    #[must_use]
-    pub fn datatype(&self, subject: Subject, name: &str) -> Option<DataType> {
+    pub(super) fn datatype(&self, subject: Subject, name: &str) -> Option<DataType> {
         self.subjects.get(&subject)?.get(name).map(|slot| slot.datatype)
     }
 
     /// A birth tells all metrics of a subject.
-    pub fn tell(&mut self, subject: Subject) {
+    pub(super) fn tell(&mut self, subject: Subject) {
         for slot in self.subjects.get_mut(&subject).into_iter().flat_map(BTreeMap::values_mut) {
             slot.is_told = true;
         }
     }
 
     /// All metrics of a subject, in the order of their names.
-    pub fn of(&self, subject: Subject) -> impl Iterator<Item = (&str, Slot)> {
+    pub(super) fn of(&self, subject: Subject) -> impl Iterator<Item = (&str, Slot)> {
         self.subjects.get(&subject).into_iter().flatten().map(|(name, slot)| (name.as_str(), *slot))
     }
 
     /// Which metric of a subject a command means: by its alias, or by its name.
-    #[must_use]
-    pub fn name_of(&self, subject: Subject, metric: &payload::Metric) -> Option<&str> {
+    pub(super) fn name_of(&self, subject: Subject, metric: &payload::Metric) -> Option<&str> {
         let is_meant = |name: &str, slot: Slot| match (metric.alias, metric.name.as_deref()) {
             (Some(alias), _) => slot.alias == alias,
             (None, Some(given)) => given == name,
@@ -91,7 +88,7 @@ impl Declared {
     }
 
     /// A device is forgotten, and the names that it had.
-    pub fn forget(&mut self, device: DeviceId) {
+    pub(super) fn forget(&mut self, device: DeviceId) {
         self.subjects.remove(&Subject::Device(device));
     }
 }

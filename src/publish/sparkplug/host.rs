@@ -4,31 +4,30 @@ use serde::Deserialize;
 
 /// The body of a STATE message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub struct HostState {
+pub(super) struct HostState {
     /// Whether the host is there.
-    pub online: bool,
+    pub(super) online: bool,
     /// When it said so, in milliseconds since 1970 by its own clock.
-    pub timestamp: u64,
+    pub(super) timestamp: u64,
 }
 
 impl HostState {
     /// Reads the body; none where it is none.
-    #[must_use]
-    pub fn read(body: &[u8]) -> Option<Self> {
+    pub(super) fn read(body: &[u8]) -> Option<Self> {
         serde_json::from_slice(body).ok()
     }
 }
 
 /// The last word of a host that counts, on one connection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Host {
+pub(super) struct Host {
     last: Option<HostState>,
 }
 
 impl Host {
     /// Takes over what the host says, and gives whether it counts: an older word than the last one is the testament
     /// of a connection that is long gone.
-    pub fn hear(&mut self, state: HostState) -> bool {
+    pub(super) fn hear(&mut self, state: HostState) -> bool {
         let counts = self.last.is_none_or(|last| state.timestamp >= last.timestamp);
         if counts {
             self.last = Some(state);
@@ -37,8 +36,7 @@ impl Host {
     }
 
     /// Whether the host is there, as far as it said.
-    #[must_use]
-    pub fn is_online(self) -> bool {
+    pub(super) fn is_online(self) -> bool {
         self.last.is_some_and(|last| last.online)
     }
 }

@@ -50,7 +50,7 @@ impl DataType {
 
 /// A value with its type.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Value {
+pub(super) enum Value {
     /// [`DataType::Int64`].
     Int64(i64),
     /// [`DataType::UInt64`].
@@ -69,8 +69,7 @@ pub enum Value {
 
 impl Value {
     /// What stands on the wire for it.
-    #[must_use]
-    pub fn on_the_wire(&self) -> payload::Value {
+    pub(super) fn on_the_wire(&self) -> payload::Value {
         match self {
             Self::Int64(number) => payload::Value::Long(u64::from_ne_bytes(number.to_ne_bytes())),
             Self::UInt64(number) => payload::Value::Long(*number),
@@ -85,22 +84,22 @@ impl Value {
 
 /// A metric with its value at a time; none is null.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Metric {
+pub(super) struct Metric {
     /// Its name, with `/` between folders.
-    pub name: Cow<'static, str>,
+    pub(super) name: Cow<'static, str>,
     /// Its type.
-    pub datatype: DataType,
+    pub(super) datatype: DataType,
     /// Its value.
-    pub value: Option<Value>,
+    pub(super) value: Option<Value>,
     /// When it was so.
-    pub time: Timestamp,
+    pub(super) time: Timestamp,
     /// Its unit.
-    pub unit: Option<Cow<'static, str>>,
+    pub(super) unit: Option<Cow<'static, str>>,
 }
 
 impl Metric {
     /// A metric of this type without a unit.
-    pub fn new(
+    pub(super) fn new(
         name: impl Into<Cow<'static, str>>,
         datatype: DataType,
         value: Option<Value>,
@@ -110,21 +109,18 @@ impl Metric {
     }
 
     /// With this unit.
-    #[must_use]
-    pub fn in_unit(self, unit: Option<impl Into<Cow<'static, str>>>) -> Self {
+    pub(super) fn in_unit(self, unit: Option<impl Into<Cow<'static, str>>>) -> Self {
         Self { unit: unit.map(Into::into), ..self }
     }
 }
 
 /// A time as it travels.
-#[must_use]
-pub fn wire_time(time: Timestamp) -> u64 {
+pub(super) fn wire_time(time: Timestamp) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or_default()
 }
 
 /// The type and the value of a decoded field, as near to the type that it is known by as it can be without a loss.
-#[must_use]
-pub fn typed(field: &Json, known: Option<DataType>) -> (DataType, Option<Value>) {
+pub(super) fn typed(field: &Json, known: Option<DataType>) -> (DataType, Option<Value>) {
     let text = |text: String| (DataType::String, Some(Value::String(text)));
     match field {
         Json::Null => (known.unwrap_or(DataType::Double), None),
@@ -158,8 +154,7 @@ fn exact_double(number: &serde_json::Number) -> Option<f64> {
 
 /// The field as the type that its birth said, even where that loses something: a value of long ago, when the field
 /// was of another type. Null where nothing stands for it.
-#[must_use]
-pub fn forced(field: &Json, declared: DataType) -> Option<Value> {
+pub(super) fn forced(field: &Json, declared: DataType) -> Option<Value> {
     match (declared, field) {
         (_, Json::Null) => None,
         (DataType::String, Json::String(text)) => Some(Value::String(text.clone())),

@@ -1,16 +1,23 @@
 //! The gateway as a Sparkplug B edge node: a device of SCADA for each device, on a connection of its own.
 //!
-//! What is in here thinks: when the edge node is born and dies, which metrics the host was told of, and what goes
-//! into which message. Nothing reads the store, a clock or the network.
+//! `session`, `declared`, `node`, `catalogue` and `command` think; `EdgeNode` reads the store and talks to the broker.
+//! It is a tenant of the store: whether the host is there never concerns the publisher.
 
-pub mod declared;
-pub mod host;
-pub mod metric;
-pub mod node;
+mod backlog;
+mod catalogue;
+mod command;
+mod declared;
+mod edge_node;
+mod facts;
+mod host;
+mod metric;
+mod node;
 pub mod payload;
-pub mod session;
+mod session;
 #[cfg(test)]
 mod tests;
-pub mod topic;
+mod topic;
 
-pub use metric::{DataType, Metric, Value};
+pub use catalogue::{DEVICE, NODE, Row};
+pub use edge_node::{EdgeNode, Parts, TENANT};
+pub use metric::DataType;

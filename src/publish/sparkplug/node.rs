@@ -15,50 +15,47 @@ use super::topic::{Kind, Topics};
 use crate::model::{DeviceId, Timestamp};
 
 /// The metric by which testament and births belong together.
-pub const BD_SEQ: &str = "bdSeq";
+pub(super) const BD_SEQ: &str = "bdSeq";
 
 /// The metric by which a host asks for births. It has no alias, so that a host that knows none can ask.
-pub const REBIRTH: &str = "Node Control/Rebirth";
+pub(super) const REBIRTH: &str = "Node Control/Rebirth";
 
 /// A message that is made and numbered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outgoing {
+pub(super) struct Outgoing {
     /// What it is.
-    pub kind: Kind,
+    pub(super) kind: Kind,
     /// Where to.
-    pub topic: String,
+    pub(super) topic: String,
     /// What.
-    pub payload: Bytes,
+    pub(super) payload: Bytes,
 }
 
 /// One edge node with its devices.
 #[derive(Debug)]
-pub struct Node {
+pub(super) struct Node {
     /// Its topics.
-    pub topics: Topics,
+    pub(super) topics: Topics,
     /// When it is born and dies.
-    pub session: Session,
+    pub(super) session: Session,
     /// What the host was told of.
-    pub declared: Declared,
+    pub(super) declared: Declared,
     born: BTreeSet<DeviceId>,
 }
 
 impl Node {
     /// An edge node that was never born.
-    #[must_use]
-    pub fn new(topics: Topics, session: Session) -> Self {
+    pub(super) fn new(topics: Topics, session: Session) -> Self {
         Self { topics, session, declared: Declared::default(), born: BTreeSet::new() }
     }
 
     /// The testament of the next connection.
-    #[must_use]
-    pub fn will(&self, now: Timestamp) -> Outgoing {
+    pub(super) fn will(&self, now: Timestamp) -> Outgoing {
         self.death_of(self.session.will(), now)
     }
 
     /// The last word of this connection, the same as its testament.
-    #[must_use]
-    pub fn death(&self, now: Timestamp) -> Outgoing {
+    pub(super) fn death(&self, now: Timestamp) -> Outgoing {
         self.death_of(self.session.last_death().unwrap_or_default(), now)
     }
 
@@ -69,7 +66,7 @@ impl Node {
     }
 
     /// The edge node is born, and all of its devices are yet to be.
-    pub fn birth(&mut self, metrics: &[Metric], now: Timestamp) -> Outgoing {
+    pub(super) fn birth(&mut self, metrics: &[Metric], now: Timestamp) -> Outgoing {
         self.born.clear();
         let seq = self.session.next_seq(true);
         let number = Value::Int64(self.session.last_death().unwrap_or_default().into());
@@ -81,13 +78,12 @@ impl Node {
     }
 
     /// Whether a device is born and not dead.
-    #[must_use]
-    pub fn is_born(&self, device: DeviceId) -> bool {
+    pub(super) fn is_born(&self, device: DeviceId) -> bool {
         self.born.contains(&device)
     }
 
     /// A device is born, or born again; what it was known to have before and has no more is null, as of `since`.
-    pub fn device_birth(
+    pub(super) fn device_birth(
         &mut self,
         device: DeviceId,
         metrics: &[Metric],
@@ -101,7 +97,7 @@ impl Node {
     }
 
     /// A device is gone.
-    pub fn device_death(&mut self, device: DeviceId, now: Timestamp) -> Outgoing {
+    pub(super) fn device_death(&mut self, device: DeviceId, now: Timestamp) -> Outgoing {
         self.born.remove(&device);
         let seq = self.session.next_seq(false);
         self.outgoing(Kind::DeviceDeath(device), Vec::new(), Some(seq), now)
@@ -109,7 +105,7 @@ impl Node {
 
     /// New values. None where the host must be told of a metric, of its new type or of the device before: then the
     /// next birth tells of it, and nothing is numbered.
-    pub fn data(
+    pub(super) fn data(
         &mut self,
         subject: Subject,
         metrics: &[Metric],
@@ -141,7 +137,7 @@ impl Node {
     }
 
     /// A device will not come again.
-    pub fn forget(&mut self, device: DeviceId) {
+    pub(super) fn forget(&mut self, device: DeviceId) {
         self.born.remove(&device);
         self.declared.forget(device);
     }

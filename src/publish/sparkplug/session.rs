@@ -7,7 +7,7 @@ use super::host::{Host, HostState};
 use crate::model::Timestamp;
 
 /// Births that a command asks for come at most so often, however many commands do.
-pub const REBIRTH_PAUSE: Duration = Duration::from_secs(10);
+pub(super) const REBIRTH_PAUSE: Duration = Duration::from_secs(10);
 
 /// Where the edge node is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +24,7 @@ enum Phase {
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Input {
+pub(super) enum Input {
     /// The broker has let us in; its testament is the one of [`Session::will`].
     Connected,
     /// The broker has confirmed the subscriptions.
@@ -41,7 +41,7 @@ pub enum Input {
 
 /// What follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub(super) enum Step {
     /// Nothing.
     Nothing,
     /// The edge node is to be born, and after it every device that is there.
@@ -52,7 +52,7 @@ pub enum Step {
 
 /// One edge node over all of its connections.
 #[derive(Debug)]
-pub struct Session {
+pub(super) struct Session {
     phase: Phase,
     /// Whether there is a primary host to wait for.
     has_host: bool,
@@ -68,8 +68,7 @@ pub struct Session {
 
 impl Session {
     /// An edge node that is away. `last_death` is what [`Session::last_death`] gave when it last connected.
-    #[must_use]
-    pub fn new(has_host: bool, last_death: Option<u8>) -> Self {
+    pub(super) fn new(has_host: bool, last_death: Option<u8>) -> Self {
         Self {
             phase: Phase::Away,
             has_host,
@@ -82,38 +81,33 @@ impl Session {
     }
 
     /// The number by which the next connection's testament and births belong together (`bdSeq`).
-    #[must_use]
-    pub fn will(&self) -> u8 {
+    pub(super) fn will(&self) -> u8 {
         self.last_death.map_or(0, |last| last.wrapping_add(1))
     }
 
     /// The number of this connection, or of the last one; to be kept over a restart.
-    #[must_use]
-    pub fn last_death(&self) -> Option<u8> {
+    pub(super) fn last_death(&self) -> Option<u8> {
         self.last_death
     }
 
     /// Whether data may be sent.
-    #[must_use]
-    pub fn is_born(&self) -> bool {
+    pub(super) fn is_born(&self) -> bool {
         self.phase == Phase::Born
     }
 
     /// Whether the edge node waits for its primary host.
-    #[must_use]
-    pub fn is_waiting(&self) -> bool {
+    pub(super) fn is_waiting(&self) -> bool {
         self.phase == Phase::Waiting
     }
 
     /// When a tick is needed.
-    #[must_use]
-    pub fn due(&self) -> Option<Timestamp> {
+    pub(super) fn due(&self) -> Option<Timestamp> {
         let last = self.last_rebirth.filter(|_| self.asked && self.phase == Phase::Born)?;
         Some(last.plus(REBIRTH_PAUSE))
     }
 
     /// Takes over what happened.
-    pub fn hear(&mut self, input: Input, now: Timestamp) -> Step {
+    pub(super) fn hear(&mut self, input: Input, now: Timestamp) -> Step {
         if let Input::Host(state) = input {
             if !self.has_host || !self.host.hear(state) {
                 return Step::Nothing;
@@ -161,7 +155,7 @@ impl Session {
     }
 
     /// The number of the next message (`seq`); the first of births is 0.
-    pub fn next_seq(&mut self, is_node_birth: bool) -> u8 {
+    pub(super) fn next_seq(&mut self, is_node_birth: bool) -> u8 {
         let seq = if is_node_birth { 0 } else { self.seq };
         self.seq = seq.wrapping_add(1);
         seq

@@ -5,7 +5,7 @@ use crate::model::DeviceId;
 
 /// What a message of an edge node is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(super) enum Kind {
     /// The edge node is there; everything that it has.
     NodeBirth,
     /// Values of the edge node itself.
@@ -22,7 +22,7 @@ pub enum Kind {
 
 /// What a message for an edge node is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Inbound {
+pub(super) enum Inbound {
     /// A command to the edge node.
     NodeCommand,
     /// A command to a device.
@@ -33,7 +33,7 @@ pub enum Inbound {
 
 /// All topics of one edge node.
 #[derive(Debug, Clone)]
-pub struct Topics {
+pub(super) struct Topics {
     namespace: String,
     group: String,
     edge_node: String,
@@ -42,15 +42,13 @@ pub struct Topics {
 
 impl Topics {
     /// The topics of the edge node that the configuration describes.
-    #[must_use]
-    pub fn new(settings: &Sparkplug) -> Self {
+    pub(super) fn new(settings: &Sparkplug) -> Self {
         let Sparkplug { namespace, group, edge_node, primary_host } = settings.clone();
         Self { namespace, group, edge_node, primary_host }
     }
 
     /// Where a message is published.
-    #[must_use]
-    pub fn of(&self, kind: Kind) -> String {
+    pub(super) fn of(&self, kind: Kind) -> String {
         let (verb, device) = match kind {
             Kind::NodeBirth => ("NBIRTH", None),
             Kind::NodeData => ("NDATA", None),
@@ -66,16 +64,14 @@ impl Topics {
     }
 
     /// Exactly what the edge node subscribes to.
-    #[must_use]
-    pub fn subscriptions(&self) -> Vec<String> {
+    pub(super) fn subscriptions(&self) -> Vec<String> {
         let mut filters = vec![self.below("NCMD"), format!("{}/+", self.below("DCMD"))];
         filters.extend(self.primary_host.as_ref().map(|host| format!("{}/STATE/{host}", self.namespace)));
         filters
     }
 
     /// What a message on this topic is about; none where it is none of ours.
-    #[must_use]
-    pub fn parse(&self, topic: &str) -> Option<Inbound> {
+    pub(super) fn parse(&self, topic: &str) -> Option<Inbound> {
         let rest = topic.strip_prefix(self.namespace.as_str())?.strip_prefix('/')?;
         if let Some(host) = rest.strip_prefix("STATE/") {
             return (self.primary_host.as_deref() == Some(host)).then_some(Inbound::HostState);
