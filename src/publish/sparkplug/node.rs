@@ -196,11 +196,13 @@ fn declaration(metric: &Metric, slot: Option<Slot>) -> payload::Metric {
     }
 }
 
-/// A metric as data tell it: by its number alone.
+/// A metric as data tell it: by its number. Its type is no news, and the specification would rather not have it told
+/// again; but hosts on Eclipse Tahu's JavaScript library read no value without it.
 fn sample(metric: &Metric, slot: Slot, is_historical: bool) -> payload::Metric {
     payload::Metric {
         alias: Some(slot.alias),
         timestamp: Some(wire_time(metric.time)),
+        datatype: Some(slot.datatype.code()),
         is_historical: is_historical.then_some(true),
         is_null: metric.value.is_none().then_some(true),
         value: metric.value.as_ref().map(Value::on_the_wire),

@@ -96,8 +96,9 @@ impl Host {
 
     fn look_up(&self, subject: Subject, payload: &Payload) {
         for metric in &payload.metrics {
-            assert_eq!((&metric.name, metric.datatype), (&None, None), "data have aliases alone");
+            assert_eq!(metric.name, None, "data have aliases alone");
             let alias = metric.alias.unwrap();
+            assert_eq!(metric.datatype, self.types.get(&alias).copied(), "the type of the birth");
             let (owner, _) = self.aliases.get(&alias).expect("an alias that a birth told");
             assert_eq!(*owner, subject);
             let fits = match (&metric.value, self.types[&alias]) {
