@@ -16,10 +16,11 @@ use crate::http::{Health, Part};
 use crate::ingest::StatusBoard;
 use crate::mqtt::topic::Topics;
 use crate::oversight::Oversight;
-use crate::publish::{self, Parts, Publisher, sparkplug};
+use crate::publish::{self, Parts, Publisher, Run, sparkplug};
 use crate::shift::{self, Handover, House, Plan, Shift};
 use crate::store::{Backups, Options, Store};
 use crate::supervisor::Supervisor;
+use crate::tally::Tally;
 use crate::vitals::Vitals;
 use crate::{clock, mqtt, systemd};
 
@@ -52,6 +53,7 @@ pub async fn run(config: Config, oversight: Oversight, stop: impl Future<Output 
     let broker = Broker::start(&config.mqtt).await?;
     let (link, progress, inbox, driver) = mqtt::connect(&broker.mqtt, &config.gateway.id, &topics)?;
     let (replies, orders) = publish::replies();
+    let run = Run::default();
     let (errands, errands_to_do) = mpsc::channel(ERRANDS);
     let is_online = link.is_online();
     let broker_part =
@@ -69,6 +71,8 @@ pub async fn run(config: Config, oversight: Oversight, stop: impl Future<Output 
         errands,
         health,
         vitals: vitals.clone(),
+        run: run.clone(),
+        tally: Tally::default(),
     };
     let first = Shift::prepare(&house, &plan).await?;
     let (reliefs, relieved) = mpsc::channel(1);
@@ -88,6 +92,7 @@ pub async fn run(config: Config, oversight: Oversight, stop: impl Future<Output 
         link,
         progress,
         replies: orders,
+        run,
     });
     let stop_publishing = supervisor.stage();
     supervisor.spawn("publisher", publisher.run(stop_publishing));

@@ -12,7 +12,8 @@
 //!
 //! Beside the flow stand `config`, which all of it is told by, `control`, which answers the command line (`cli`), and
 //! `simulate`, the clouds for trying things out. `daemon` wires what lasts, `shift` the rooms that a new configuration
-//! changes, `supervisor` owns their tasks, `oversight` does what concerns all of them.
+//! changes, `supervisor` owns their tasks, `oversight` does what concerns all of them; rooms count into a `tally` for the
+//! metrics.
 //!
 //! What always holds:
 //!
@@ -43,10 +44,12 @@ pub mod logging;
 pub mod model;
 pub mod mqtt;
 pub mod oversight;
+pub mod process;
 pub mod publish;
 mod shift;
 pub mod simulate;
 pub mod store;
 pub mod supervisor;
 pub mod systemd;
+pub mod tally;
 pub mod vitals;

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
-use crate::command::{Commands, Errand, Rooms};
+use crate::command::{Commands, Errand, Outcome, Rooms};
 use crate::config::{Config, Http, Mqtt};
 use crate::control::{self, Desk, View};
 use crate::decode::Registry;
@@ -23,10 +23,11 @@ use crate::http::{Health, Server};
 use crate::ingest::{Source, StatusBoard};
 use crate::mqtt::Inbox;
 use crate::mqtt::topic::Topics;
-use crate::publish::Replies;
 use crate::publish::sparkplug::{self, EdgeNode};
+use crate::publish::{Replies, Run};
 use crate::store::{Store, Upkeep};
 use crate::supervisor::Supervisor;
+use crate::tally::Tally;
 use crate::vitals::Vitals;
 
 /// How long the rooms have to end in order; less than the daemon gives the task that waits for them.
@@ -75,6 +76,8 @@ pub(crate) struct House {
     pub(crate) errands: mpsc::Sender<Errand>,
     pub(crate) health: Health,
     pub(crate) vitals: Vitals,
+    pub(crate) run: Run,
+    pub(crate) tally: Tally<(&'static str, Outcome)>,
 }
 
 /// The rooms of one configuration, ready to begin.
@@ -90,7 +93,7 @@ impl Shift {
     /// # Errors
     /// What cannot be set up: an address that is taken, certificates or credentials that cannot be used.
     pub(crate) async fn prepare(house: &House, plan: &Plan) -> anyhow::Result<Self> {
-        let House { mqtt, store, board, topics, replies, errands, health, vitals } = house;
+        let House { mqtt, store, board, topics, replies, errands, health, vitals, run, tally } = house;
         let Plan { config, registry } = plan;
         let queues = Queues::new(store.clone(), Arc::clone(config), Arc::clone(registry));
         let mut rooms = Supervisor::new();
@@ -118,6 +121,8 @@ impl Shift {
             topics: topics.clone(),
             replies: replies.clone(),
             errands: errands.clone(),
+            run: run.clone(),
+            tally: tally.clone(),
         };
         if let Some(http) = &config.http {
             let server = Server::bind(http, commanded.clone(), health.clone()).await?;
@@ -133,6 +138,7 @@ impl Shift {
                 registry: Arc::clone(registry),
                 status: board.clone(),
                 queues: queues.clone(),
+                run: run.clone(),
             };
             let edge_node = EdgeNode::new(settings, mqtt, parts)?;
             rooms.spawn("sparkplug", edge_node.run(stop.clone()));

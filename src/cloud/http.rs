@@ -2,7 +2,6 @@
 //! and statuses turned into decisions. It knows no API.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -15,6 +14,7 @@ use super::limit::Limits;
 use super::refusal::{http_date, refusal, used_up};
 use super::{Access, Error};
 use crate::model::Timestamp;
+use crate::tally::Tally;
 
 /// A page of 100 messages is about 100 kB; whatever is larger than this is no page.
 const LARGEST_ANSWER: usize = 16 << 20;
@@ -32,9 +32,9 @@ pub(super) struct Http {
     base: Url,
     timeout: Duration,
     limits: Arc<Limits>,
-    requests: Arc<AtomicU64>,
     /// What every request carries besides its own.
     headers: HeaderMap,
+    answers: Tally<Option<u16>>,
 }
 
 /// What is asked.
@@ -115,8 +115,8 @@ impl Http {
         }
         let client = builder.build().map_err(|error| setup("the HTTP client", &root_cause(&error)))?;
         let limits = Arc::new(Limits::new(access.rate));
-        let (requests, headers) = (Arc::default(), HeaderMap::new());
-        Ok(Self { client, base, timeout: access.timeout, limits, requests, headers })
+        let (answers, headers) = (Tally::default(), HeaderMap::new());
+        Ok(Self { client, base, timeout: access.timeout, limits, answers, headers })
     }
 
     /// With a header that every request carries.
@@ -125,9 +125,14 @@ impl Http {
         self
     }
 
-    /// How many requests were made so far.
+    /// How many requests came to an end so far.
     pub(super) fn requests(&self) -> u64 {
-        self.requests.load(Ordering::Relaxed)
+        self.answers.sum()
+    }
+
+    /// The answers by their HTTP status; none for requests that were not answered.
+    pub(super) fn answers(&self) -> Tally<Option<u16>> {
+        self.answers.clone()
     }
 
     /// The address of a path below the API's, with a query.
@@ -159,7 +164,6 @@ impl Http {
         if let Err(left) = self.limits.admit(&method, url.path()).await {
             return Err(Error::RateLimited { asked: asked.to_owned(), after: Some(left) });
         }
-        self.requests.fetch_add(1, Ordering::Relaxed);
         let path = url.path().to_owned();
         let mut request = self.client.request(method, url).headers(self.headers.clone()).headers(headers);
         request = match body {
@@ -175,7 +179,9 @@ impl Http {
             after: None,
             answered: false,
         };
-        let response = request.send().await.map_err(|error| unanswered(&error))?;
+        let response = request.send().await;
+        self.answers.count(response.as_ref().ok().map(|response| response.status().as_u16()));
+        let response = response.map_err(|error| unanswered(&error))?;
         let (status, headers) = (response.status(), response.headers().clone());
         if let Some(refresh) = used_up(&headers) {
             self.limits.used_up(&path, refresh);

@@ -23,6 +23,13 @@ impl Commands {
             DownlinkVerb::Push | DownlinkVerb::Replace => self.queue(request, device, verb).await,
             DownlinkVerb::Cancel => self.cancel(request, device).await,
         };
+        let word = match verb {
+            DownlinkVerb::Push => "downlink/push",
+            DownlinkVerb::Replace => "downlink/replace",
+            DownlinkVerb::Cancel => "downlink/cancel",
+        };
+        let became = if outcome.is_ok() { super::Outcome::Done } else { super::Outcome::Refused };
+        self.rooms.tally.count((word, became));
         let mut replies = Vec::new();
         if let Err(Rejected { fault, is_told: false }) = &outcome {
             replies = self.reject(request, &fault.message);

@@ -29,8 +29,9 @@ use crate::ingest::{Nudge, StatusBoard};
 use crate::model::{Event, SourceName};
 use crate::mqtt::topic::{Inbound, Topics};
 use crate::mqtt::{Inbox, Message};
-use crate::publish::{Replies, Reply, View};
+use crate::publish::{Replies, Reply, Run, View};
 use crate::store::Store;
+use crate::tally::Tally;
 
 /// The largest body of a command. What is longer is no command of a person or a program that means well.
 const LARGEST: usize = 64 * 1024;
@@ -76,6 +77,19 @@ pub struct Rooms {
     pub replies: Replies,
     /// The way to the daemon, for what concerns all of it.
     pub errands: mpsc::Sender<Errand>,
+    /// What the publisher counts and knows.
+    pub run: Run,
+    /// What became of commands, by their verb.
+    pub tally: Tally<(&'static str, Outcome)>,
+}
+
+/// What became of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Outcome {
+    /// It was done.
+    Done,
+    /// It was answered with an error.
+    Refused,
 }
 
 /// Something that only the daemon as a whole can do.
@@ -113,6 +127,7 @@ impl Commands {
             Arc::clone(&rooms.registry),
             rooms.board.clone(),
             rooms.topics.clone(),
+            rooms.run.clone(),
         );
         Self { rooms, view }
     }

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::tally::Tally;
+
 /// Counts since the start.
 #[derive(Debug, Default)]
 pub struct Counters {
@@ -12,6 +14,8 @@ pub struct Counters {
     failed: AtomicU64,
     asks: AtomicU64,
     answered: AtomicU64,
+    /// Answers of all kinds by their status.
+    pub(super) statuses: Tally<u16>,
 }
 
 /// The counts at one moment.

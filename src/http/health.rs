@@ -39,6 +39,11 @@ impl Health {
         self
     }
 
+    /// How one part does; none where there is no such part.
+    pub(super) fn part(&self, name: &str) -> Option<Part> {
+        self.parts.iter().find(|(known, _)| *known == name).map(|(_, ask)| ask())
+    }
+
     fn parts(&self) -> BTreeMap<&'static str, Part> {
         self.parts.iter().map(|(name, ask)| (*name, ask())).collect()
     }

@@ -10,6 +10,7 @@ mod callback;
 mod counter;
 mod guard;
 mod health;
+mod metrics;
 mod socket;
 
 use std::net::SocketAddr;
@@ -29,6 +30,7 @@ pub use health::{Health, Part};
 
 use self::access::Access;
 use self::guard::Brake;
+use self::metrics::Metrics;
 use self::socket::Socket;
 use crate::command::Rooms;
 use crate::config::Http;
@@ -58,31 +60,7 @@ impl Server {
             .await
             .with_context(|| format!("http.listen: cannot listen on {}", settings.listen))?;
         let address = listener.local_addr().context("http.listen: the listener has no address")?;
-        let router = Router::new()
-            .route("/callback/{source}/{kind}", any(callback::receive))
-            .with_state(Arc::new(callbacks))
-            .merge(
-                Router::new()
-                    .route("/healthz", get(health::healthz))
-                    .route("/readyz", get(health::readyz))
-                    .with_state(health::Probe { health, store: rooms.store.clone() }),
-            )
-            .merge(
-                Router::new()
-                    .route("/login", post(access::log_in))
-                    .route("/logout", post(access::log_out))
-                    .layer(DefaultBodyLimit::max(LARGEST_BODY))
-                    .with_state(Arc::clone(&access)),
-            )
-            .merge(
-                // Around the nest: inside it the path has lost its beginning.
-                Router::new()
-                    .nest("/api/v1", api::router(rooms))
-                    .layer(middleware::from_fn_with_state(access, access::admit)),
-            )
-            .fallback(answer::no_such_page)
-            .method_not_allowed_fallback(answer::no_such_method)
-            .layer(middleware::from_fn(access::shield));
+        let router = router(settings, rooms, health, callbacks, access, &counters);
         Ok(Self { listener, tls, address, router, counters })
     }
 
@@ -106,4 +84,43 @@ impl Server {
             .await
             .context("the http listener failed")
     }
+}
+
+/// Every path, with who may take it.
+fn router(
+    settings: &Http,
+    rooms: Rooms,
+    health: Health,
+    callbacks: callback::Receiver,
+    access: Arc<Access>,
+    counters: &Arc<Counters>,
+) -> Router {
+    let open = Router::new()
+        .route("/callback/{source}/{kind}", any(callback::receive))
+        .with_state(Arc::new(callbacks))
+        .route("/login", post(access::log_in))
+        .route("/logout", post(access::log_out))
+        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .with_state(Arc::clone(&access));
+    let probes = Router::new()
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .with_state(health::Probe { health: health.clone(), store: rooms.store.clone() });
+    let metrics = if settings.metrics {
+        let metrics = Metrics { rooms: rooms.clone(), health, counters: Arc::clone(counters) };
+        let admit = middleware::from_fn_with_state(Arc::clone(&access), access::admit_metrics);
+        Router::new().route("/metrics", get(metrics::show)).route_layer(admit).with_state(metrics)
+    } else {
+        Router::new()
+    };
+    // Around the nest: inside it the path has lost its beginning.
+    let shown = Router::new()
+        .nest("/api/v1", api::router(rooms))
+        .layer(middleware::from_fn_with_state(access, access::admit));
+    open.merge(probes)
+        .merge(metrics)
+        .merge(shown)
+        .fallback(answer::no_such_page)
+        .method_not_allowed_fallback(answer::no_such_method)
+        .layer(middleware::from_fn_with_state(Arc::clone(counters), access::shield))
 }

@@ -21,6 +21,19 @@ pub(super) enum Job {
     Reports,
 }
 
+impl Job {
+    /// Its name in the metrics.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Messages => "messages",
+            Self::Inventory => "inventory",
+            Self::Locations => "locations",
+            Self::Resync => "resync",
+            Self::Reports => "reports",
+        }
+    }
+}
+
 /// Why a job failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {

@@ -94,6 +94,11 @@ impl Source {
             }
         };
         let cloud = cloud.with_context(|| format!("source {}", config.name))?;
+        let answers = match &cloud {
+            Cloud::Sigfox(cloud) => cloud.answers(),
+            Cloud::Soracom(cloud) => cloud.answers(),
+        };
+        board.counts_answers(&config.name, answers);
         // Soracom's devices have no types to wait for.
         let types = matches!(cloud, Cloud::Soracom(_)).then(Vec::new);
         let room = Room {
@@ -306,6 +311,7 @@ impl Room {
         health.record(job, outcome);
         let (state, error) = health.sum();
         drop(health);
+        self.board.job_ended(self.name(), job.word(), outcome.is_ok());
         let now = clock::now();
         let mut before = SourceState::Starting;
         self.board.update(self.name(), |status| {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::model::{SourceName, Timestamp};
+use crate::tally::Tally;
 
 /// How a source does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -25,6 +26,12 @@ pub enum SourceState {
     AuthFailed,
     /// Does not answer.
     Down,
+}
+
+impl SourceState {
+    /// Every state.
+    pub const ALL: [Self; 6] =
+        [Self::Starting, Self::Ok, Self::Degraded, Self::RateLimited, Self::AuthFailed, Self::Down];
 }
 
 impl fmt::Display for SourceState {
@@ -76,14 +83,24 @@ impl Default for SourceStatus {
 pub struct StatusBoard {
     statuses: Arc<Mutex<BTreeMap<SourceName, SourceStatus>>>,
     version: Arc<watch::Sender<u64>>,
+    jobs: Tally<(SourceName, &'static str, bool)>,
+    answers: Arc<Mutex<BTreeMap<SourceName, Answers>>>,
 }
+
+/// Answers of a cloud by their HTTP status; none for requests that were not answered.
+type Answers = Tally<Option<u16>>;
 
 impl StatusBoard {
     /// A board on which every source is starting.
     #[must_use]
     pub fn new(sources: impl IntoIterator<Item = SourceName>) -> Self {
         let statuses = sources.into_iter().map(|name| (name, SourceStatus::default())).collect();
-        Self { statuses: Arc::new(Mutex::new(statuses)), version: Arc::new(watch::channel(0).0) }
+        Self {
+            statuses: Arc::new(Mutex::new(statuses)),
+            version: Arc::new(watch::channel(0).0),
+            jobs: Tally::default(),
+            answers: Arc::default(),
+        }
     }
 
     /// Changes what is known of a source; watchers are told if that made a difference.
@@ -117,6 +134,28 @@ impl StatusBoard {
         self.statuses.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// How often each source's jobs ended, by source, job and whether it was whole.
+    #[must_use]
+    pub fn jobs(&self) -> BTreeMap<(SourceName, &'static str, bool), u64> {
+        self.jobs.counts()
+    }
+
+    /// The answers of each source's cloud by their HTTP status; none for requests that were not answered.
+    #[must_use]
+    pub fn answers(&self) -> BTreeMap<SourceName, BTreeMap<Option<u16>, u64>> {
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.iter().map(|(source, tally)| (source.clone(), tally.counts())).collect()
+    }
+
+    pub(super) fn job_ended(&self, source: &SourceName, job: &'static str, is_whole: bool) {
+        self.jobs.count((source.clone(), job, is_whole));
+    }
+
+    /// Where the answers of a source's cloud are counted.
+    pub(super) fn counts_answers(&self, source: &SourceName, answers: Answers) {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner).insert(source.clone(), answers);
+    }
+
     /// Changes whenever any status does.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<u64> {
@@ -130,14 +169,7 @@ mod tests {
 
     #[test]
     fn a_log_line_says_the_word_that_is_published() {
-        for state in [
-            SourceState::Starting,
-            SourceState::Ok,
-            SourceState::Degraded,
-            SourceState::RateLimited,
-            SourceState::AuthFailed,
-            SourceState::Down,
-        ] {
+        for state in SourceState::ALL {
             assert_eq!(serde_json::json!(state), state.to_string());
         }
     }

@@ -119,7 +119,7 @@ impl Downlink {
 }
 
 /// Where a downlink is. Final states are never left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DownlinkState {
     /// Waits for the device's next opportunity.

@@ -52,7 +52,7 @@ pub struct Availability {
 }
 
 /// Whether a device is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Presence {
     /// It is.

@@ -5,20 +5,13 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::document::VERSION;
+use super::run::{Count, Run};
 use crate::model::Timestamp;
+use crate::process::resident_memory;
 use crate::store::{Store, StoreError};
 
 /// How often it is published; it expires after three of these.
 pub(super) const INTERVAL: Duration = Duration::from_secs(60);
-
-/// What is counted since the start.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Counts {
-    /// Uplinks that left the outbox.
-    pub(super) uplinks: u64,
-    /// Messages that the broker acknowledged.
-    pub(super) messages: u64,
-}
 
 /// How the gateway itself does.
 #[derive(Debug, Serialize)]
@@ -42,7 +35,7 @@ pub(super) struct OutboxHealth {
 
 impl Health {
     /// What can be said now; a store that does not answer is a thing to say.
-    pub(super) fn look(store: &Store, uptime: Duration, counts: Counts, now: Timestamp) -> Self {
+    pub(super) fn look(store: &Store, run: &Run, now: Timestamp) -> Self {
         let depth = store.outbox_depth();
         let size = store.size_on_disk();
         let error = |error: &StoreError| error.to_string();
@@ -52,31 +45,13 @@ impl Health {
         Self {
             v: VERSION,
             time: now,
-            uptime_s: uptime.as_secs(),
+            uptime_s: run.uptime().as_secs(),
             memory_bytes: resident_memory(),
             store_bytes: size.ok(),
             store_error,
             outbox: depth.ok().map(|(depth, oldest)| OutboxHealth { depth, oldest }),
-            messages_in: counts.uplinks,
-            messages_out: counts.messages,
+            messages_in: run.counted(Count::Uplink),
+            messages_out: run.counted(Count::Acknowledged),
         }
-    }
-}
-
-/// Resident memory in bytes, where the system tells (proc(5), `VmRSS`).
-fn resident_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
-    kibibytes.checked_mul(1024)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_process_knows_its_memory() {
-        assert!(resident_memory().is_some_and(|bytes| bytes > 1 << 20));
     }
 }

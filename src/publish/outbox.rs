@@ -2,6 +2,7 @@
 
 use super::ledger::Ledger;
 use super::render::Renderer;
+use super::run::Count;
 use super::state;
 use crate::clock;
 use crate::model::{DeviceId, Event};
@@ -79,6 +80,7 @@ impl Outbox {
             Event::Uplink(uplink) => {
                 let profile = renderer.profile(uplink.device)?;
                 let decoded = Renderer::decode(&profile, uplink);
+                renderer.run.count(Count::DecodeError, u64::from(!decoded.errors.is_empty()));
                 let messages = renderer.uplink(uplink, &profile, &decoded);
                 (state::after_uplink(before.as_ref(), uplink, &decoded), messages)
             }

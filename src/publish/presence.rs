@@ -25,11 +25,14 @@ impl Renderer {
     /// What is believed of a device; nothing while nobody can know that it is not there.
     pub(super) fn judged(&self, id: DeviceId, now: Timestamp) -> Result<Option<Availability>, StoreError> {
         let profile = self.profile(id)?;
-        let Some(device) = &profile.device else { return Ok(None) };
+        let Some(device) = &profile.device else {
+            self.run.forget(id);
+            return Ok(None);
+        };
         let configured = self.expected_interval(&profile);
         let keep_alive = profile.device_type.as_ref().and_then(|device_type| device_type.keep_alive_s);
         let times = if configured.is_none() && keep_alive.is_none() { self.times(id)? } else { Vec::new() };
-        let blind = device.last_seen.map(|seen| self.outages.blind(&device.source, seen, now));
+        let blind = device.last_seen.map(|seen| self.run.outages().blind(&device.source, seen, now));
         let facts = Facts {
             last_seen: device.last_seen,
             configured,
@@ -39,9 +42,12 @@ impl Renderer {
             blind: blind.unwrap_or_default(),
         };
         let judged = Availability::judge(&facts, now);
-        // What it may have sent meanwhile has not been asked for yet.
-        let is_known = judged.state == Presence::Online || self.outages.synced(&device.source);
-        Ok(is_known.then_some(judged))
+        if judged.state == Presence::Offline && !self.run.outages().synced(&device.source) {
+            // What it may have sent meanwhile has not been asked for yet.
+            return Ok(None);
+        }
+        self.run.judge(device.id, judged.state);
+        Ok(Some(judged))
     }
 
     /// How often the configuration expects a device to send.

@@ -12,8 +12,8 @@ use super::document::{
     BridgeEvent, DeviceInfo, DownlinkCapability, DownlinkItem, DownlinkSummary, FieldRow, LocationDocument,
     Place, QueueRow, Quota, ServiceEvent, SourceDocument, TypeRow, UplinkDocument, VERSION, print,
 };
-use super::health::{Counts, Health};
-use super::outage::Outages;
+use super::health::Health;
+use super::run::Run;
 use super::state::place_of;
 use crate::config::{Config, DownlinkVia};
 use crate::decode::{Decoded, Registry, Resolved};
@@ -57,12 +57,9 @@ pub(super) struct Renderer {
     pub(super) registry: Arc<Registry>,
     pub(super) status: StatusBoard,
     pub(super) topics: Topics,
-    pub(super) outages: Outages,
-    pub(super) counts: Counts,
+    pub(super) run: Run,
     /// What the configuration on the disk says that only a restart brings into effect.
     pub(super) restart_keys: Vec<String>,
-    /// When this process began.
-    pub(super) begun: std::time::Instant,
 }
 
 impl Renderer {
@@ -73,11 +70,9 @@ impl Renderer {
         registry: Arc<Registry>,
         status: StatusBoard,
         topics: Topics,
+        run: Run,
     ) -> Self {
-        let (outages, counts) = (Outages::default(), Counts::default());
-        let begun = std::time::Instant::now();
-        let restart_keys = Vec::new();
-        Self { config, store, registry, status, topics, outages, counts, restart_keys, begun }
+        Self { config, store, registry, status, topics, run, restart_keys: Vec::new() }
     }
 
     /// The message of a retained document, as it is now.
@@ -89,9 +84,7 @@ impl Renderer {
                 Some(status) => Rendered::Keep(print(&SourceDocument::new(status))),
                 None => Rendered::Clear,
             }),
-            Name::Health => {
-                Ok(Rendered::Keep(print(&Health::look(&self.store, self.begun.elapsed(), self.counts, now))))
-            }
+            Name::Health => Ok(Rendered::Keep(print(&Health::look(&self.store, &self.run, now)))),
             Name::Devices => self.index(),
             Name::GatewayDiscovery
             | Name::GatewayComponent(..)

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::document::{DownlinkItem, OutboxRow, print};
 use super::render::{Rendered, Renderer};
-use super::{Name, note};
+use super::{Name, Run, note};
 use crate::config::{Config, DiscoveryMode};
 use crate::decode::Registry;
 use crate::ingest::StatusBoard;
@@ -33,8 +33,9 @@ impl View {
         registry: Arc<Registry>,
         status: StatusBoard,
         topics: Topics,
+        run: Run,
     ) -> Self {
-        Self { renderer: Renderer::new(config, store, registry, status, topics) }
+        Self { renderer: Renderer::new(config, store, registry, status, topics, run) }
     }
 
     /// A retained document; none where there is nothing to say.

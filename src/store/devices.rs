@@ -14,6 +14,12 @@ use crate::model::{Device, DeviceId, DeviceType, Event, InventoryDevice, SourceN
 const DEVICES_AT_ONCE: usize = LARGEST_COMMIT / 4;
 
 impl Store {
+    /// How many devices are known.
+    #[must_use]
+    pub fn device_count(&self) -> u64 {
+        u64::try_from(self.memory().devices.len()).unwrap_or(u64::MAX)
+    }
+
     /// One device.
     pub fn device(&self, id: DeviceId) -> Result<Option<Device>, StoreError> {
         Ok(self.memory().devices.get(&id.number()).map(|known| known.device.clone()))

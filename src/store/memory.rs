@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::DeviceState;
 use super::commit::Commit;
+use super::counts::Counted;
 use super::database::Database;
 use super::error::StoreError;
 use super::layout::{Table, first_u32, second_prefix, uplink_key_parts};
@@ -23,6 +24,7 @@ pub(super) struct Memory {
     pub(super) outbox: Outboxes,
     /// States that are newer than the disk's.
     pub(super) states: BTreeMap<u32, DeviceState>,
+    pub(super) counted: Counted,
 }
 
 /// A device and what the store alone needs to know of it.
@@ -40,7 +42,14 @@ impl Memory {
         let mut devices = load_devices(database, &sources)?;
         find_last_seen(database, &mut devices)?;
         let outbox = Outboxes::load(database)?;
-        Ok(Self { devices, sources, cursors: HashMap::new(), outbox, states: BTreeMap::new() })
+        Ok(Self {
+            devices,
+            sources,
+            cursors: HashMap::new(),
+            outbox,
+            states: BTreeMap::new(),
+            counted: Counted::default(),
+        })
     }
 
     /// A device number as its id is printed.

@@ -8,6 +8,7 @@ mod backup;
 mod commit;
 mod compact;
 mod copy;
+mod counts;
 mod daily;
 mod database;
 mod devices;
@@ -49,6 +50,7 @@ use crate::model::{DeviceId, Downlink, Event, Fields, ItemId, Location, Timestam
 
 pub use self::backup::RestoreError;
 pub use self::compact::Compacted;
+pub use self::counts::{Arrivals, Counts};
 pub use self::daily::Backups;
 pub use self::error::{OpenError, StoreError};
 pub use self::parked::Parked;

@@ -89,6 +89,7 @@ impl Store {
         let changes = commit.operations() > 0;
         self.database().apply(&commit)?;
         memory.outbox.keep(&staged);
+        memory.counted.told(&change.events);
         drop(memory);
         if changes {
             self.announce([Change::Queue(device)]);

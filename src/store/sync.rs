@@ -36,12 +36,23 @@ pub(super) struct Durability {
     running: AtomicBool,
     /// How many commits are durable.
     synced: AtomicU64,
+    /// How often the disk was waited for,
+    pub(super) syncs: AtomicU64,
+    /// and for how long altogether, in nanoseconds.
+    pub(super) sync_ns: AtomicU64,
 }
 
 impl Durability {
     pub(super) fn new() -> (Self, mpsc::Receiver<Answer>) {
         let (requests, receiver) = mpsc::channel(WAITING);
-        (Self { requests, running: AtomicBool::new(false), synced: AtomicU64::new(0) }, receiver)
+        let durability = Self {
+            requests,
+            running: AtomicBool::new(false),
+            synced: AtomicU64::new(0),
+            syncs: AtomicU64::new(0),
+            sync_ns: AtomicU64::new(0),
+        };
+        (durability, receiver)
     }
 }
 
@@ -67,7 +78,11 @@ impl Store {
 
     async fn sync(&self) -> Result<(), StoreError> {
         let commits = self.database().commits();
+        let begun = Instant::now();
         self.database().sync().await?;
+        let took = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.durability().syncs.fetch_add(1, Ordering::Relaxed);
+        self.durability().sync_ns.fetch_add(took, Ordering::Relaxed);
         self.durability().synced.fetch_max(commits, Ordering::SeqCst);
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::commit::{Commit, Place};
+use super::counts::Counted;
 use super::error::StoreError;
 use super::layout::{
     LARGEST_COMMIT, Table, UplinkKey, Week, device_key, second_prefix, seconds, source_key, uplink_key,
@@ -90,6 +91,7 @@ impl Store {
         self.database().apply(&part.commit)?;
         memory.outbox.keep(&staged);
         let added: Vec<_> = part.devices.values().map(|known| Change::Device(known.device.id)).collect();
+        memory.counted.add(&part.counted);
         memory.devices.extend(part.devices);
         for (device, time) in part.last_seen {
             if let Some(known) = memory.devices.get_mut(&device) {
@@ -110,7 +112,9 @@ impl Store {
         let Some(key) = uplink_key(&id) else {
             return Err(StoreError::Failing(format!("uplink {id} lies outside 1970 to 2100")));
         };
-        let Some((known_key, mut known)) = self.find_same(part, uplink, &key)? else {
+        let same = self.find_same(part, uplink, &key)?;
+        part.counted.arrived(source, same.is_none());
+        let Some((known_key, mut known)) = same else {
             let printed = self.stage_device(memory, part, uplink, source)?;
             let id = UplinkId { device: printed, ..id };
             part.events.push(Event::Uplink(Box::new(Uplink { device: printed, ..uplink.clone() })));
@@ -253,6 +257,7 @@ struct Part {
     last_seen: BTreeMap<u32, Timestamp>,
     new: Vec<UplinkId>,
     known: usize,
+    counted: Counted,
 }
 
 impl Part {

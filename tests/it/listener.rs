@@ -14,8 +14,9 @@ use sigfox2mqtt::http::{Counts, Health, Server};
 use sigfox2mqtt::ingest::StatusBoard;
 use sigfox2mqtt::model::{DeviceId, Downlink, ItemId, Timestamp, Uplink};
 use sigfox2mqtt::mqtt::topic::Topics;
-use sigfox2mqtt::publish::replies;
+use sigfox2mqtt::publish::{Run, replies};
 use sigfox2mqtt::store::{Options, Store, Syncer, UplinkQuery};
+use sigfox2mqtt::tally::Tally;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -191,6 +192,8 @@ pub(crate) fn rooms(
         config: Arc::clone(config),
         queues: queues.clone(),
         registry: Arc::clone(registry),
+        run: Run::default(),
+        tally: Tally::default(),
     };
     (rooms, asked)
 }

@@ -29,6 +29,7 @@ mod ingest_soracom;
 mod ingest_v1;
 mod listener;
 mod main_job;
+mod metrics;
 mod mqtt;
 mod mqtt_acks;
 mod mqtt_cuts;

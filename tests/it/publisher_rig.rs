@@ -9,7 +9,7 @@ use sigfox2mqtt::ingest::StatusBoard;
 use sigfox2mqtt::model::{SourceName, Timestamp, Uplink};
 use sigfox2mqtt::mqtt::topic::Topics;
 use sigfox2mqtt::mqtt::{self, Inbox};
-use sigfox2mqtt::publish::{Parts, Publisher, Replies, replies};
+use sigfox2mqtt::publish::{Parts, Publisher, Replies, Run, replies};
 use sigfox2mqtt::store::{Options, Store};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -77,6 +77,7 @@ impl Site {
             link,
             progress,
             replies: orders,
+            run: Run::default(),
         });
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();

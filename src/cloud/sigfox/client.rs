@@ -13,6 +13,7 @@ use crate::cloud::page::Walk;
 use crate::cloud::{Access, Error, Pages};
 use crate::config::SigfoxApi;
 use crate::model::Timestamp;
+use crate::tally::Tally;
 
 /// The largest page that the API gives.
 const PAGE: u32 = 100;
@@ -66,6 +67,12 @@ impl Sigfox {
         let credentials = STANDARD.encode(format!("{login}:{}", password.expose_secret()));
         let headers = HeaderMap::from_iter([(AUTHORIZATION, sensitive(&format!("Basic {credentials}"))?)]);
         Ok(Self { api: Api::with_headers(http, headers), version })
+    }
+
+    /// The answers so far by their HTTP status, shared; none for requests that were not answered.
+    #[must_use]
+    pub fn answers(&self) -> Tally<Option<u16>> {
+        self.api.http.answers()
     }
 
     /// How many requests were made so far.

@@ -15,6 +15,7 @@ use crate::cloud::http::Http;
 use crate::cloud::page::Walk;
 use crate::cloud::{Access, Error, Pages};
 use crate::model::{DownlinkPayload, Timestamp};
+use crate::tally::Tally;
 
 /// A list of devices has no documented largest page; this is what other clients ask for.
 const DEVICES_A_PAGE: u32 = 100;
@@ -71,6 +72,12 @@ impl Soracom {
     ) -> Result<Self, Error> {
         let keeper = SessionKeeper::new(auth_key_id, auth_key, kept);
         Ok(Self { api: Api::with_session(Http::new(access)?, keeper) })
+    }
+
+    /// The answers so far by their HTTP status, shared; none for requests that were not answered.
+    #[must_use]
+    pub fn answers(&self) -> Tally<Option<u16>> {
+        self.api.http.answers()
     }
 
     /// How many requests were made so far.

@@ -41,6 +41,8 @@ pub(super) enum Grant {
 pub(super) struct Access {
     token: Option<SecretString>,
     read_token: Option<SecretString>,
+    /// Only this machine reaches the listener.
+    is_local: bool,
     is_https: bool,
     cookie: String,
     sessions: Mutex<Sessions>,
@@ -69,6 +71,7 @@ impl Access {
         Self {
             token: settings.token.clone(),
             read_token: settings.read_token.clone(),
+            is_local: settings.listen.ip().is_loopback(),
             is_https: settings.tls.is_some(),
             cookie: format!("sigfox2mqtt-{gateway}"),
             sessions: Mutex::default(),
@@ -158,6 +161,22 @@ pub(super) async fn admit(State(access): State<Arc<Access>>, mut request: Reques
             request.extensions_mut().insert(grant);
             next.run(request).await
         }
+        refused => access.refuse(refused, request.uri(), request.headers()).await,
+    }
+}
+
+/// Lets in who may read the metrics: on a loopback address also without the token, because they hold no secret and
+/// what collects them there is this machine's own.
+pub(super) async fn admit_metrics(
+    State(access): State<Arc<Access>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let verdict = access.judge(request.method(), request.headers(), Instant::now());
+    let is_neighbour = access.is_local && origin::names_this_machine(request.headers());
+    match verdict {
+        Verdict::Granted(_) => next.run(request).await,
+        Verdict::Unknown { is_wrong: false } if is_neighbour => next.run(request).await,
         refused => access.refuse(refused, request.uri(), request.headers()).await,
     }
 }

@@ -1,6 +1,8 @@
-//! What every answer tells browsers: what they must not make of it.
+//! What every answer tells browsers: what they must not make of it. Counts the answers as well.
 
-use axum::extract::Request;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
 use axum::http::HeaderValue;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
@@ -8,6 +10,8 @@ use axum::http::header::{
 };
 use axum::middleware::Next;
 use axum::response::Response;
+
+use crate::http::counter::Counters;
 
 /// Said where the answer does not say something else itself: an answer that is no page needs nothing.
 const HEADERS: [(HeaderName, HeaderValue); 7] = [
@@ -21,8 +25,13 @@ const HEADERS: [(HeaderName, HeaderValue); 7] = [
 ];
 
 /// The outermost layer.
-pub(in crate::http) async fn shield(request: Request, next: Next) -> Response {
+pub(in crate::http) async fn shield(
+    State(counters): State<Arc<Counters>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let mut response = next.run(request).await;
+    counters.statuses.count(response.status().as_u16());
     for (name, value) in HEADERS {
         response.headers_mut().entry(name).or_insert(value);
     }

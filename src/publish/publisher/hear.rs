@@ -4,6 +4,7 @@ use tokio::time::Instant;
 
 use super::{Publisher, RETRY};
 use crate::mqtt::{News, Verdict};
+use crate::publish::Count;
 use crate::publish::flight::Cargo;
 use crate::publish::outbox::Refusal;
 
@@ -12,6 +13,7 @@ impl Publisher {
         match news {
             News::Online { epoch, session_present } => {
                 self.online = Some((epoch, false));
+                self.renderer.run.count(Count::Connection, 1);
                 self.outbox.more();
                 if self.start_over || !session_present {
                     self.start_over = false;
@@ -21,6 +23,7 @@ impl Publisher {
             News::Offline => {
                 self.online = None;
                 for cargo in self.flights.void() {
+                    self.renderer.run.count(Count::Repeated, 1);
                     match cargo {
                         Cargo::Reply(reply) => self.replies.push_back(reply),
                         Cargo::Retained(stamp) => self.retained.again(stamp),
@@ -38,10 +41,10 @@ impl Publisher {
     }
 
     fn landed(&mut self, cargo: Cargo, topic: &str, verdict: Verdict) {
-        self.renderer.counts.messages += u64::from(verdict == Verdict::Taken);
+        self.renderer.run.count(Count::Acknowledged, u64::from(verdict == Verdict::Taken));
         match (cargo, verdict) {
             (Cargo::Event(key), Verdict::Taken) => {
-                self.renderer.counts.uplinks += u64::from(topic.ends_with("/event/up"));
+                self.renderer.run.count(Count::Uplink, u64::from(topic.ends_with("/event/up")));
                 self.outbox.acknowledged(&key);
             }
             (Cargo::Retained(stamp), Verdict::Taken) => {
@@ -65,6 +68,7 @@ impl Publisher {
 
     pub(super) fn refused(&mut self, cargo: Cargo, refusal: &Refusal<'_>) {
         let &Refusal { topic, reason } = refusal;
+        self.renderer.run.count(Count::Refused, 1);
         match cargo {
             Cargo::Event(key) => {
                 let parked = self.outbox.refused(&self.renderer, &key, refusal);

@@ -21,7 +21,7 @@ use super::outbox::Outbox;
 use super::render::{Renderer, json_properties};
 use super::reply::{Order, ReplyQueue};
 use super::retained::Retained;
-use super::{Name, Reply, health, note};
+use super::{Name, Reply, Run, health, note};
 use crate::clock;
 use crate::config::Config;
 use crate::decode::Registry;
@@ -61,6 +61,8 @@ pub struct Parts {
     pub progress: Progress,
     /// What other rooms want published.
     pub replies: ReplyQueue,
+    /// What is counted, for whoever asks.
+    pub run: Run,
 }
 
 /// The task that sends.
@@ -88,9 +90,9 @@ impl Publisher {
     /// A publisher that has sent nothing yet.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { config, store, registry, status, topics, link, progress, replies } = parts;
+        let Parts { config, store, registry, status, topics, link, progress, replies, run } = parts;
         Self {
-            renderer: Renderer::new(config, store, registry, status, topics),
+            renderer: Renderer::new(config, store, registry, status, topics, run),
             link,
             progress,
             orders: replies,
@@ -114,7 +116,8 @@ impl Publisher {
     pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
         self.start_over = !note::begin(&self.renderer.store).await?;
         let sources = self.renderer.status.all().into_keys();
-        self.renderer.outages = Outages::load(&self.renderer.store, sources, clock::now())?;
+        let outages = Outages::load(&self.renderer.store, sources, clock::now())?;
+        *self.renderer.run.outages() = outages;
         self.retained.leftovers(&self.renderer)?;
         self.retained.descriptions(&self.renderer)?;
         let changed = self.renderer.store.changed();
@@ -164,8 +167,9 @@ impl Publisher {
     fn sources_changed(&mut self) {
         self.retained.sources_changed(&self.renderer);
         for (source, status) in self.renderer.status.all() {
-            if self.renderer.outages.update(&source, &status, clock::now()) {
-                let noted = self.renderer.outages.save(&self.renderer.store, &source);
+            let changed = self.renderer.run.outages().update(&source, &status, clock::now());
+            if changed {
+                let noted = self.renderer.run.outages().save(&self.renderer.store, &source);
                 self.unless_failed(noted);
                 let marked = self.retained.judge_anew(&self.renderer, &source);
                 self.or_everything_later(marked);

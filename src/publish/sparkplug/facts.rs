@@ -16,7 +16,7 @@ use crate::publish::availability::Presence;
 use crate::publish::health::Health;
 use crate::publish::outage::Outages;
 use crate::publish::render::{Profile, Renderer};
-use crate::publish::state;
+use crate::publish::{Run, state};
 use crate::store::{DeviceState, Store, StoreError, UplinkQuery};
 
 /// So many uplinks are read that the kept state of a device may not hold yet.
@@ -26,6 +26,8 @@ const NEWEST: usize = 64;
 #[derive(Debug)]
 pub(super) struct Facts {
     pub(super) renderer: Renderer,
+    /// The publisher's; the renderer has one of its own, because each judges sources and devices for itself.
+    run: Run,
     started: Timestamp,
 }
 
@@ -62,28 +64,30 @@ impl Facts {
         store: Store,
         registry: Arc<Registry>,
         status: StatusBoard,
+        run: Run,
         now: Timestamp,
     ) -> Result<Self, StoreError> {
         let topics = Topics::new(&config.mqtt.base, &config.mqtt.discovery.prefix);
-        let mut renderer = Renderer::new(config, store, registry, status, topics);
+        let renderer = Renderer::new(config, store, registry, status, topics, Run::default());
         let sources = renderer.status.all().into_keys();
-        renderer.outages = Outages::load(&renderer.store, sources, now)?;
-        Ok(Self { renderer, started: now })
+        let outages = Outages::load(&renderer.store, sources, now)?;
+        *renderer.run.outages() = outages;
+        Ok(Self { renderer, run, started: now })
     }
 
     /// How the sources do has changed; whether devices are to be judged anew.
     pub(super) fn sources_changed(&mut self, now: Timestamp) -> bool {
         let mut anew = false;
         for (source, status) in self.renderer.status.all() {
-            anew |= self.renderer.outages.update(&source, &status, now);
+            anew |= self.renderer.run.outages().update(&source, &status, now);
         }
         anew
     }
 
     /// The edge node's own metrics.
     pub(super) fn node(&self, backlog: u64, ignored: u64, now: Timestamp) -> Vec<Metric> {
-        let Renderer { store, begun, counts, status, .. } = &self.renderer;
-        let health = Health::look(store, begun.elapsed(), *counts, now);
+        let Renderer { store, status, .. } = &self.renderer;
+        let health = Health::look(store, &self.run, now);
         let mut metrics = catalogue::of_gateway(&health, self.started, backlog, ignored, now);
         for (source, status) in status.all() {
             metrics.extend(catalogue::of_source(&source, &status, now));

@@ -29,7 +29,7 @@ use crate::ingest::StatusBoard;
 use crate::model::{DeviceId, Timestamp};
 use crate::mqtt::edge::{BARRIER_TIMEOUT, Edge, Line, Standing, Wire};
 use crate::mqtt::{Fault, Pauses, Will};
-use crate::publish::health;
+use crate::publish::{Run, health};
 use crate::store::{Store, StoreError};
 
 /// The name by which the store keeps what waits for the host.
@@ -64,6 +64,8 @@ pub struct Parts {
     pub status: StatusBoard,
     /// Where a host's downlinks go.
     pub queues: Queues,
+    /// What the publisher counts, which is told as the edge node's own metrics.
+    pub run: Run,
 }
 
 /// The task of the edge node.
@@ -127,7 +129,7 @@ impl EdgeNode {
     /// # Errors
     /// A store that cannot be read or written; certificate and key files that cannot be read or do not fit.
     pub fn new(settings: &Sparkplug, mqtt: &crate::config::Mqtt, parts: Parts) -> anyhow::Result<Self> {
-        let Parts { config, store, registry, status, queues } = parts;
+        let Parts { config, store, registry, status, queues, run } = parts;
         let topics = Topics::new(settings);
         let edge = Edge::new(mqtt, &config.gateway.id, topics.subscriptions())?;
         let last_death = store.note(LAST_DEATH)?.and_then(|note| note.first().copied());
@@ -135,7 +137,7 @@ impl EdgeNode {
         let arrived = tenant.arrived();
         let now = Instant::now();
         Ok(Self {
-            facts: Facts::new(config, store, registry, status.clone(), clock::now())?,
+            facts: Facts::new(config, store, registry, status.clone(), run, clock::now())?,
             node: Node::new(topics, Session::new(settings.primary_host.is_some(), last_death)),
             backlog: Backlog::new(tenant),
             queues,
