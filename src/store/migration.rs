@@ -13,8 +13,11 @@ use super::error::StoreError;
 use super::folder::Folder;
 use super::layout::{SCHEMA, Table};
 
+/// A record: its tree, key and value.
+pub(super) type Stored = (Place, Vec<u8>, Vec<u8>);
+
 /// What becomes of a record in the next version: its key and value, or nothing.
-pub(super) type Step = fn(Place, &[u8], &[u8]) -> Result<Option<(Place, Vec<u8>, Vec<u8>)>, StoreError>;
+pub(super) type Step = fn(Place, &[u8], &[u8]) -> Result<Option<Stored>, StoreError>;
 
 /// A version of the layout and the way to it: the first step leads from version 1 to 2.
 #[derive(Debug, Clone, Copy)]
@@ -110,10 +113,7 @@ impl Target for Migrated<'_> {
 }
 
 impl Migrated<'_> {
-    fn through(
-        &self,
-        record: (Place, Vec<u8>, Vec<u8>),
-    ) -> Result<Option<(Place, Vec<u8>, Vec<u8>)>, StoreError> {
+    fn through(&self, record: Stored) -> Result<Option<Stored>, StoreError> {
         let mut record = Some(record);
         for step in self.steps {
             let Some((place, key, value)) = &record else { break };

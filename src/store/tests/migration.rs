@@ -7,13 +7,13 @@ use super::copy_dir;
 use crate::model::Event;
 use crate::store::commit::Place;
 use crate::store::layout::Table;
-use crate::store::migration::{CURRENT, Layout, Step};
+use crate::store::migration::{CURRENT, Layout, Step, Stored};
 use crate::store::opening::{Opened, open_as};
 use crate::store::{OpenError, Store, StoreError};
 
 const CACHE: u64 = 8 << 20;
 
-type Moved = Result<Option<(Place, Vec<u8>, Vec<u8>)>, StoreError>;
+type Moved = Result<Option<Stored>, StoreError>;
 
 /// 1 to 2: every note gets a longer key.
 fn rename_notes(place: Place, key: &[u8], value: &[u8]) -> Moved {
