@@ -118,6 +118,8 @@ pub enum Change {
     Queue(DeviceId),
     /// The outbox has something new.
     Outbox,
+    /// The disk takes nothing new, or does again.
+    Trouble,
 }
 
 /// Names one event in the outbox.

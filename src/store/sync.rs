@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::StoreError;
 use super::outbox::settle;
-use super::{Backups, Store, Upkeep};
+use super::{Backups, Change, Store, Upkeep};
 
 /// So many may wait for the disk; one more waits for its turn to ask.
 const WAITING: usize = 1024;
@@ -24,7 +24,7 @@ const FIRST_UPKEEP: Duration = Duration::from_secs(60);
 const UPKEEP_EVERY: Duration = Duration::from_secs(3600);
 
 /// A copy that is to take the place of a store that takes no writes is tried so often.
-const RECOVERY_EVERY: Duration = Duration::from_secs(10);
+const RECOVERY_EVERY: Duration = Duration::from_secs(5);
 
 type Answer = oneshot::Sender<Result<(), StoreError>>;
 
@@ -143,7 +143,7 @@ impl Syncer {
         let running = Running::new(self.store.clone());
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut behind_since = None;
+        let (mut behind_since, mut trouble) = (None, None);
         let mut chores = Chores::new(self.store.clone(), self.upkeep.take(), self.backups.take());
         loop {
             tokio::select! {
@@ -152,6 +152,7 @@ impl Syncer {
                 () = chores.ended() => {}
                 _ = tick.tick() => {
                     self.tick(&mut behind_since).await;
+                    self.tell_trouble(&mut trouble);
                     self.pulse.send_replace(Some(Instant::now()));
                     chores.begin();
                 }
@@ -179,6 +180,14 @@ impl Syncer {
         for answer in waiting {
             // Who no longer waits needs no answer.
             answer.send(result.clone()).ok();
+        }
+    }
+
+    fn tell_trouble(&self, known: &mut Option<StoreError>) {
+        let trouble = self.store.trouble();
+        if trouble != *known {
+            *known = trouble;
+            self.store.announce([Change::Trouble]);
         }
     }
 

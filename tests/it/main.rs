@@ -17,6 +17,7 @@ mod cloud_mock;
 mod cloud_soracom;
 mod decode;
 mod demo;
+mod disk;
 mod doctor;
 mod downlink_command;
 mod downlink_day;

@@ -10,7 +10,8 @@ use sigfox2mqtt::model::{Event, Timestamp, Uplink, UplinkId};
 use sigfox2mqtt::store::{Options, Store, UplinkQuery};
 use tokio_util::sync::CancellationToken;
 
-const ROUNDS: u32 = 15;
+/// In `tests/long/kills` more, with another seed.
+const KILLS: u32 = 15;
 /// Where the child finds the data directory, and the number of its first uplink.
 const FOLDER: &str = "STORE_KILL_FOLDER";
 const FIRST: &str = "STORE_KILL_FIRST";
@@ -84,9 +85,12 @@ async fn the_process_that_is_killed() {
 #[test]
 fn nothing_that_was_acknowledged_is_lost_when_the_process_is_killed() {
     let dir = tempfile::tempdir().unwrap();
-    let mut random = fastrand::Rng::with_seed(7);
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let seed = number("STORE_KILL_SEED").unwrap_or(7);
+    let kills = number("STORE_KILLS").unwrap_or(KILLS.into());
+    let mut random = fastrand::Rng::with_seed(seed);
     let (mut acknowledged, mut taken) = (BTreeSet::new(), BTreeSet::new());
-    for round in 0..ROUNDS {
+    for round in 0..kills {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "store_kill::the_process_that_is_killed", "--nocapture"])
             .env(FOLDER, dir.path())
@@ -121,5 +125,5 @@ fn nothing_that_was_acknowledged_is_lost_when_the_process_is_killed() {
         assert_eq!(missed, None, "round {round}: neither taken by the tenant nor waiting for it");
         assert_eq!(store.verify().unwrap().faults, Vec::<String>::new(), "round {round}");
     }
-    println!("{ROUNDS} kills, {} acknowledged uplinks, 0 lost", acknowledged.len());
+    println!("{kills} kills, seed {seed}, {} acknowledged uplinks, lost: 0", acknowledged.len());
 }

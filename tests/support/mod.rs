@@ -4,6 +4,7 @@ pub(crate) mod daemon;
 pub(crate) mod mosquitto;
 pub(crate) mod proxy;
 pub(crate) mod puback;
+pub(crate) mod shim;
 pub(crate) mod subscriber;
 
 use std::time::{Duration, Instant};

@@ -152,6 +152,7 @@ impl Publisher {
         for change in self.renderer.store.take_changes() {
             match change {
                 Change::Outbox => self.outbox.more(),
+                Change::Trouble => self.retained.mark([Name::Health]),
                 Change::Device(device) => {
                     let marked = self.retained.device_changed(&self.renderer, device);
                     self.or_everything_later(marked);

@@ -1,0 +1,59 @@
+//! A disk that fails and a clock that is wrong, for one program of a test: see `shim.c`, which is compiled for it.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+/// What the system says of a disk that has no space left, is read-only, or is broken (errno(3)).
+pub(crate) const FULL: i32 = 28;
+pub(crate) const READ_ONLY: i32 = 30;
+pub(crate) const FAILING: i32 = 5;
+
+/// The rules of one program; they may change while it runs.
+pub(crate) struct Shim {
+    environment: [(&'static str, PathBuf); 3],
+    rules: File,
+    _folder: TempDir,
+}
+
+impl Shim {
+    /// Rules for a data folder; at first all is well.
+    pub(crate) fn new(data: &Path) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (library, rules) = (folder.path().join("shim.so"), folder.path().join("rules"));
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/shim.c");
+        let compiled = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O1", "-o"])
+            .args([&library, &source])
+            .arg("-ldl")
+            .status()
+            .unwrap();
+        assert!(compiled.success());
+        fs::write(&rules, [0; 16]).unwrap();
+        Self {
+            rules: File::options().write(true).open(&rules).unwrap(),
+            environment: [("LD_PRELOAD", library), ("SHIM_RULES", rules), ("SHIM_FOLDER", data.to_owned())],
+            _folder: folder,
+        }
+    }
+
+    /// What the program is to be started with.
+    pub(crate) fn environment(&self) -> [(&str, &Path); 3] {
+        self.environment.each_ref().map(|(name, path)| (*name, path.as_path()))
+    }
+
+    /// From now on the disk fails, each time when so many writes and syncs went well; error 0 mends it.
+    pub(crate) fn disk(&self, error: i32, well: i32) {
+        // In one write: the program may look at any moment.
+        let bytes = [error.to_ne_bytes(), well.to_ne_bytes()].concat();
+        self.rules.write_all_at(&bytes, 0).unwrap();
+    }
+
+    /// From now on the clock is wrong by so many seconds.
+    pub(crate) fn clock(&self, seconds: i64) {
+        self.rules.write_all_at(&seconds.to_ne_bytes(), 8).unwrap();
+    }
+}
