@@ -1,9 +1,10 @@
-//! A day of downlinks: devices that ask, commands over MQTT, retries of callbacks, and a daemon that is killed.
+//! A day of downlinks: devices that ask, commands over MQTT, retries of callbacks, and a daemon that is killed. They go
+//! all ways: by callbacks one by one and in batches, by a type's fixed answer, by Soracom's slot.
 //!
 //! What the simulated clouds have transmitted is held against what the gateway says about each item. `tests/long/downlinks`
 //! runs the same with more devices and kills.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -18,12 +19,40 @@ use crate::support::mosquitto::{Mosquitto, free_port};
 use crate::support::subscriber::Subscriber;
 
 const TYPE: &str = "5f0000000000000000000001";
+const BATCH_TYPE: &str = "5f0000000000000000000002";
+/// The line of a batch, in the simulator's words and in the gateway's.
+const LINE: &str = "{device};{time};{data};{seqNumber};{ack};";
+/// What stands in the fixed answer of a direct device's type before the gateway comes.
+const FORMER: &str = "3c06000000000000";
 /// A minute of the world lasts 0.6 s: a callback that failed is tried again after 0.6, 1.8 and 4.2 s.
 const SPEED: f64 = 100.0;
 /// A device asks again after the cloud's last retry, as real ones do that send every ten minutes.
 const ASKS_AFTER_MS: std::ops::Range<u64> = 4_600..6_000;
+/// A device that is served by its type's fixed answer asks when the answer before has been taken down.
+const ASKS_DIRECTLY_AFTER_MS: std::ops::Range<u64> = 14_000..18_000;
 /// Wall clock between two kills.
 const KILLED_AFTER_MS: std::ops::Range<u64> = 4_000..8_000;
+
+/// How a device gets its downlinks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Callback,
+    /// By callbacks, and it shows by its next message that a downlink arrived.
+    Acknowledged,
+    Batch,
+    Direct,
+    Soracom,
+}
+
+/// A device of the day, by its number.
+fn way(number: usize) -> Way {
+    [Way::Callback, Way::Batch, Way::Soracom, Way::Acknowledged, Way::Direct, Way::Soracom][number % 6]
+}
+
+/// Each device with a fixed answer has a type of its own.
+fn direct_type(number: usize) -> String {
+    format!("5f00000000000000000d{number:04x}")
+}
 
 /// How long the day is, from the environment; the short one unless told otherwise.
 struct Size {
@@ -52,6 +81,8 @@ struct Day {
     devices: Vec<DeviceId>,
     /// When each device asks next.
     asks: BTreeMap<DeviceId, Instant>,
+    /// How many downlinks a device has shown to have.
+    shown: BTreeMap<DeviceId, usize>,
     questions: usize,
     commands: BTreeMap<&'static str, usize>,
     /// Every name that a command gave an item, by device.
@@ -59,26 +90,68 @@ struct Day {
     made: u64,
 }
 
-/// Every third device is Soracom's, and each hears nothing that it did not ask for.
+/// Each hears nothing that it did not ask for.
 fn world(devices: &[DeviceId], port: u16, seed: u64) -> World {
-    let callback = |id: &str, kind: CallbackKind| {
-        let url = format!("http://127.0.0.1:{port}/callback/factory/{}", kind.path());
-        Callback::post(id, kind, url, Some("callback-token"))
+    let callback = |source: &str, kind: CallbackKind| {
+        let url = format!("http://127.0.0.1:{port}/callback/{source}/{}", kind.path());
+        Callback::post(format!("{source}-{}", kind.path()), kind, url, Some("callback-token"))
+    };
+    let batch = callback("batch", CallbackKind::Bidir);
+    let batch = Callback {
+        url: format!("{}?batch={{batch}}", batch.url),
+        line_pattern: Some(LINE.to_owned()),
+        body: None,
+        ..batch
     };
     let kind = DeviceType::new(TYPE, "tank")
-        .callback(callback("c1", CallbackKind::Bidir))
-        .callback(callback("c2", CallbackKind::Acknowledge));
+        .callback(callback("factory", CallbackKind::Bidir))
+        .callback(callback("factory", CallbackKind::Acknowledge));
+    let batched = DeviceType::new(BATCH_TYPE, "valve")
+        .callback(batch)
+        .callback(callback("batch", CallbackKind::Acknowledge));
     let pace = Pace::new(SPEED).unwrap();
     // The quota is another test's: a day of this world has more opportunities than a contract.
-    let mut world = World::new(seed).pace(pace).daily_downlinks(10_000).with_type(kind);
+    let mut world = World::new(seed).pace(pace).daily_downlinks(10_000).with_type(kind).with_type(batched);
     for (number, id) in devices.iter().enumerate() {
-        let device = Device::new(*id, TYPE);
-        world.add_device(if number % 3 == 2 { device.soracom_only() } else { device });
+        let device = match way(number) {
+            Way::Callback | Way::Acknowledged => Device::new(*id, TYPE),
+            Way::Batch => Device::new(*id, BATCH_TYPE),
+            Way::Soracom => Device::new(*id, TYPE).soracom_only(),
+            Way::Direct => {
+                let kind = DeviceType::new(direct_type(number), format!("pump {number}"));
+                let (mode, answer) = (0, Some(FORMER.to_owned()));
+                world.add_type(DeviceType { downlink_mode: mode, downlink_data: answer, ..kind });
+                Device::new(*id, direct_type(number))
+            }
+        };
+        world.add_device(device);
     }
     world
 }
 
-fn configuration(broker: &Mosquitto, cloud: &Running, port: u16) -> String {
+fn configuration(devices: &[DeviceId], broker: &Mosquitto, cloud: &Running, port: u16) -> String {
+    let sigfox = |name: &str, types: &str, rest: &str| {
+        format!(
+            r#"
+            [sources.{name}]
+            kind = "sigfox"
+            url = "{url}"
+            login = "5f0000000000000000000a91"
+            password = "simulated"
+            device_types = ["{types}"]
+            rate = "1000/1s"
+            {rest}
+            "#,
+            url = cloud.sigfox_v2_url(),
+        )
+    };
+    let called = "poll = \"5s\"\ncallback_token = \"callback-token\"";
+    let acknowledged: String = devices
+        .iter()
+        .enumerate()
+        .filter(|(number, _)| way(*number) == Way::Acknowledged)
+        .map(|(_, id)| format!("[devices.{id}]\ndecoder = \"confirming\"\n"))
+        .collect();
     format!(
         r#"
         version = 1
@@ -91,14 +164,9 @@ fn configuration(broker: &Mosquitto, cloud: &Running, port: u16) -> String {
         listen = "127.0.0.1:{port}"
         [downlink]
         daily_limit = 1000
-        [sources.factory]
-        kind = "sigfox"
-        url = "{sigfox}"
-        login = "5f0000000000000000000a91"
-        password = "simulated"
-        poll = "5s"
-        rate = "1000/1s"
-        callback_token = "callback-token"
+        {factory}
+        {batch}
+        {fixed}
         [sources.japan]
         kind = "soracom"
         url = "{soracom}"
@@ -106,9 +174,15 @@ fn configuration(broker: &Mosquitto, cloud: &Running, port: u16) -> String {
         auth_key = "secret-simulated"
         poll = "1s"
         rate = "1000/1s"
+        [decoders.confirming]
+        format = "confirmed::bool:7"
+        acknowledged_by = "confirmed"
+        {acknowledged}
         "#,
         broker = broker.url(),
-        sigfox = cloud.sigfox_v2_url(),
+        factory = sigfox("factory", TYPE, called),
+        batch = sigfox("batch", BATCH_TYPE, &format!("{called}\ncallback_batch = \"{LINE}\"")),
+        fixed = sigfox("fixed", "5f00000000000000000d*", "poll = \"1s\"\ndownlink = \"direct\""),
         soracom = cloud.soracom_url(),
     )
 }
@@ -116,6 +190,10 @@ fn configuration(broker: &Mosquitto, cloud: &Running, port: u16) -> String {
 impl Day {
     fn millis(&mut self, range: std::ops::Range<u64>) -> Duration {
         Duration::from_millis(self.random.u64(range))
+    }
+
+    fn way(&self, device: DeviceId) -> Way {
+        way(self.devices.iter().position(|known| *known == device).unwrap())
     }
 
     /// An item of eight bytes that nobody else sends.
@@ -165,9 +243,15 @@ impl Day {
                 let code = [3, 4, 7, 1, 2][self.random.usize(..5)];
                 self.cloud.world(|world| world.device_mut(device).unwrap().forced_info_codes = vec![code]);
             }
-            self.cloud.send(device, Telegram { payload: None, ack: true }).unwrap();
+            let way = self.way(device);
+            let has = self.cloud.received(device).len();
+            let is_new = self.shown.insert(device, has).is_some_and(|shown| shown < has);
+            // Bit 7 of the first byte says that a downlink arrived since the last message.
+            let payload = if is_new && way == Way::Acknowledged { "80" } else { "00" };
+            self.cloud.send(device, Telegram { payload: payload.parse().ok(), ack: true }).unwrap();
             self.questions += 1;
-            let next = now + self.millis(ASKS_AFTER_MS);
+            let after = if way == Way::Direct { ASKS_DIRECTLY_AFTER_MS } else { ASKS_AFTER_MS };
+            let next = now + self.millis(after);
             self.asks.insert(device, next);
         }
     }
@@ -234,7 +318,7 @@ async fn what_devices_received_is_what_items_say_after_a_day_of_commands_and_kil
     let (broker, port) = (Mosquitto::start().await, free_port());
     let options = Options { rate_limits: false, ..Options::default() };
     let cloud = Simulator::start(world(&devices, port, seed), options).await.unwrap();
-    let gateway = Gateway::new(&configuration(&broker, &cloud, port));
+    let gateway = Gateway::new(&configuration(&devices, &broker, &cloud, port));
     let watch = Subscriber::start(broker.port(), "sigfox2mqtt/device/#").await;
     let mut daemon: Daemon = gateway.start();
     eventually("every device", || watch.on("/info").len() >= devices.len()).await;
@@ -242,8 +326,8 @@ async fn what_devices_received_is_what_items_say_after_a_day_of_commands_and_kil
     let mut random = fastrand::Rng::with_seed(seed);
     let first = |random: &mut fastrand::Rng| Instant::now() + Duration::from_millis(random.u64(500..5_000));
     let asks = devices.iter().map(|device| (*device, first(&mut random))).collect();
-    let (commands, named) = (BTreeMap::new(), Vec::new());
-    let mut day = Day { cloud, watch, random, devices, asks, questions: 0, commands, named, made: 0 };
+    let (commands, named, shown) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
+    let mut day = Day { cloud, watch, random, devices, asks, shown, questions: 0, commands, named, made: 0 };
     for _ in 0..kills {
         let span = day.millis(KILLED_AFTER_MS);
         day.live(span).await;
@@ -270,6 +354,7 @@ async fn what_devices_received_is_what_items_say_after_a_day_of_commands_and_kil
     for device in &day.devices {
         let mut received: Vec<String> =
             day.cloud.received(*device).iter().map(|downlink| downlink.data.to_string()).collect();
+        received.retain(|data| data != FORMER);
         transmitted += received.len();
         received.sort();
         let own = items.values().filter(|item| item["device"] == json!(device.to_string()));
@@ -281,6 +366,16 @@ async fn what_devices_received_is_what_items_say_after_a_day_of_commands_and_kil
         };
         let (doubts, sure): (Vec<_>, Vec<_>) = said.partition(is_doubt);
         doubtful += doubts.len();
+        if day.way(*device) == Way::Direct {
+            // What is taken down may have been fetched just before.
+            let stood = |item: &&Value| {
+                ["cancelled", "expired", "failed"].iter().any(|state| item["state"] == json!(state))
+                    && item["history"].to_string().contains("armed")
+            };
+            let own = items.values().filter(|item| item["device"] == json!(device.to_string()));
+            let taken_down: BTreeSet<String> = own.filter(stood).map(|item| text(&item["data"])).collect();
+            received.retain(|data| !taken_down.contains(data));
+        }
         let mut sent: Vec<String> = sure.iter().map(|item| text(&item["data"])).collect();
         sent.sort();
         assert_eq!(received, sent, "{device}, seed {seed}: {sure:#?}");
