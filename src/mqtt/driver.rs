@@ -12,8 +12,9 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::ceiling::Finding;
 use super::fault::Fault;
-use super::link::{Epoch, Shared};
+use super::link::{Ended, Epoch, Shared};
 use super::message::{Message, Receipt};
 use super::options::Options;
 use super::session::{Connected, Handle, Incoming, Session, Step};
@@ -33,6 +34,9 @@ const GOODBYE: Duration = Duration::from_secs(1);
 
 /// A connection over which so many publishes arrived was a good one: the next is made almost at once.
 const GOOD: u64 = 10;
+
+/// So many connections in a row that the broker closed soon after letting us in are not a matter of the network.
+const STRANGE: u32 = 2;
 
 /// Almost at once, so that the gateways of a site do not come all together.
 const SOON_MS: std::ops::Range<u64> = 50..150;
@@ -75,18 +79,30 @@ impl Driver {
     /// None today; the loss of a broker is none.
     pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut pauses = Pauses::new();
+        let mut thrown_out = 0;
         loop {
             let fault = match self.connection(&stop).await {
                 Ok(Closed) => {
-                    let arrived = self.shared.offline();
+                    let Ended { arrived, .. } = self.shared.offline();
                     tracing::info!(broker = %self.options.place(), arrived, "disconnected from the broker");
                     return Ok(());
                 }
                 Err(fault) => fault,
             };
-            let arrived = self.shared.offline();
+            let Ended { arrived, size } = self.shared.offline();
+            if let Finding::TooLarge(size) = size {
+                tracing::error!(
+                    broker = %self.options.place(), size,
+                    "the broker closes the connection at a packet of this size; such packets are not sent any more"
+                );
+            }
+            let is_thrown_out =
+                fault == Fault::closed() && size == Finding::Nothing && (1..GOOD).contains(&arrived);
+            thrown_out = if is_thrown_out { thrown_out + 1 } else { 0 };
+            let fault = if thrown_out < STRANGE { fault } else { Fault::thrown_out(&self.options.client_id) };
             self.options.clean = matches!(fault, Fault::TooLargeForUs);
-            let pause = if arrived >= GOOD && matches!(fault, Fault::Lost(_)) {
+            let is_soon = arrived >= GOOD || size != Finding::Nothing;
+            let pause = if is_soon && matches!(fault, Fault::Lost(_)) {
                 pauses = Pauses::new();
                 Duration::from_millis(fastrand::u64(SOON_MS))
             } else {

@@ -46,6 +46,14 @@ impl Fault {
         )
     }
 
+    /// MQTT 3.1.1 has no word for a session that is taken over: the broker just closes.
+    pub(super) fn thrown_out(client_id: &str) -> Self {
+        Self::Lost(format!(
+            "the broker lets us in and soon closes, again and again: does another client use the client id \
+             {client_id} (two gateways with one gateway.id)?"
+        ))
+    }
+
     pub(super) fn timeout() -> Self {
         Self::Lost("the broker does not answer in time".to_owned())
     }

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use tokio::sync::{Notify, mpsc};
 
+use super::ceiling::{Ceiling, Finding, Permit};
 use super::message::{Message, Publish};
 use super::options::LARGEST_OUTGOING;
 use super::session::Handle;
@@ -70,7 +71,17 @@ struct State {
     online: Option<Online>,
     /// How many publishes of this connection the broker has acknowledged.
     arrived: u64,
+    ceiling: Ceiling,
     closing: bool,
+}
+
+/// What the end of a connection tells about it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ended {
+    /// How many publishes arrived over it.
+    pub(super) arrived: u64,
+    /// What it says about the sizes that the broker takes.
+    pub(super) size: Finding,
 }
 
 #[derive(Debug)]
@@ -88,6 +99,7 @@ impl Shared {
             epoch: 0,
             online: None,
             arrived: 0,
+            ceiling: Ceiling::default(),
             closing: false,
         };
         Self { state: Mutex::new(state), news: Notify::new(), closing: Notify::new() }
@@ -119,16 +131,18 @@ impl Shared {
         epoch
     }
 
-    /// The connection is gone; gives how many publishes arrived over it.
-    pub(super) fn offline(&self) -> u64 {
+    /// The connection is gone.
+    pub(super) fn offline(&self) -> Ended {
         let mut state = self.lock();
         let capacity = state.capacity;
         state.online = None;
-        state.window.void(capacity);
         let arrived = std::mem::take(&mut state.arrived);
+        let unanswered = state.window.unanswered();
+        let size = state.ceiling.ended(&unanswered, arrived > 0, Instant::now());
+        state.window.void(capacity);
         drop(state);
         self.news.notify_one();
-        arrived
+        Ended { arrived, size }
     }
 
     pub(super) fn sent(&self, packet: u16) -> Result<(), Mismatch> {
@@ -137,7 +151,8 @@ impl Shared {
 
     pub(super) fn acknowledged(&self, packet: u16, verdict: Verdict) -> Result<(), Mismatch> {
         let mut state = self.lock();
-        state.window.acknowledged(packet, verdict)?;
+        let size = state.window.acknowledged(packet, verdict)?;
+        state.ceiling.acknowledged(size);
         state.arrived += 1;
         drop(state);
         self.news.notify_one();
@@ -200,7 +215,7 @@ impl Link {
         if epoch != Epoch(state.epoch) {
             return Err(NotTaken::Offline);
         }
-        let State { window, online, .. } = &mut *state;
+        let State { window, online, ceiling, .. } = &mut *state;
         let Some(online) = online else { return Err(NotTaken::Offline) };
         if !publish.is_well_formed() {
             return Err(NotTaken::Malformed);
@@ -209,10 +224,20 @@ impl Link {
         if size > online.largest_packet {
             return Err(NotTaken::TooLarge { size, limit: online.largest_packet });
         }
-        if !window.has_room() || !online.handle.publish(publish) {
+        let now = Instant::now();
+        let permit = ceiling.permit(size, now);
+        if let Permit::Never(limit) = permit {
+            return Err(NotTaken::TooLarge { size, limit });
+        }
+        let must_wait = permit == Permit::Alone && !window.is_idle();
+        if must_wait || !window.has_room() || !online.handle.publish(publish) {
             return Err(NotTaken::Full);
         }
-        window.push(ticket, Instant::now());
+        if permit == Permit::Alone {
+            window.push_alone(ticket, size, now);
+        } else {
+            window.push(ticket, size, now);
+        }
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 
 #[cfg(feature = "embedded-broker")]
 pub mod broker;
+mod ceiling;
 mod driver;
 pub mod edge;
 mod fault;

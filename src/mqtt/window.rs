@@ -29,25 +29,48 @@ pub(crate) struct Mismatch(pub(crate) u16);
 #[derive(Debug)]
 pub(crate) struct Window {
     capacity: usize,
-    handed_over: VecDeque<(Ticket, Instant)>,
-    in_flight: BTreeMap<u16, (Ticket, Instant)>,
+    handed_over: VecDeque<Sent>,
+    in_flight: BTreeMap<u16, Sent>,
     settled: VecDeque<(Ticket, Verdict)>,
+    /// Whether the publish under way is to stay alone until it is answered.
+    alone: bool,
+}
+
+/// A publish that waits for its acknowledgement.
+#[derive(Debug, Clone, Copy)]
+struct Sent {
+    ticket: Ticket,
+    size: usize,
+    since: Instant,
 }
 
 impl Window {
     pub(crate) fn new(capacity: usize) -> Self {
-        let empty = VecDeque::with_capacity(capacity);
-        Self { capacity, handed_over: empty.clone(), in_flight: BTreeMap::new(), settled: VecDeque::new() }
+        let (handed_over, settled) = (VecDeque::with_capacity(capacity), VecDeque::new());
+        Self { capacity, handed_over, in_flight: BTreeMap::new(), settled, alone: false }
     }
 
     /// Whether one more may be handed over. What is settled counts until it is taken, so that nothing here grows.
     pub(crate) fn has_room(&self) -> bool {
-        self.handed_over.len() + self.in_flight.len() + self.settled.len() < self.capacity
+        let is_taken = self.alone && !self.is_idle();
+        !is_taken && self.handed_over.len() + self.in_flight.len() + self.settled.len() < self.capacity
     }
 
-    /// Keeps a ticket whose publish is handed over in the same step.
-    pub(crate) fn push(&mut self, ticket: Ticket, now: Instant) {
-        self.handed_over.push_back((ticket, now));
+    /// Whether nothing waits for its acknowledgement.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.handed_over.is_empty() && self.in_flight.is_empty()
+    }
+
+    /// Keeps a ticket whose publish, a packet of `size` bytes, is handed over in the same step.
+    pub(crate) fn push(&mut self, ticket: Ticket, size: usize, since: Instant) {
+        self.alone = false;
+        self.handed_over.push_back(Sent { ticket, size, since });
+    }
+
+    /// The same, and there is no room until it is answered.
+    pub(crate) fn push_alone(&mut self, ticket: Ticket, size: usize, since: Instant) {
+        self.push(ticket, size, since);
+        self.alone = true;
     }
 
     /// The oldest publish that was handed over has been written as this packet.
@@ -59,11 +82,11 @@ impl Window {
         }
     }
 
-    /// The broker has answered this packet.
-    pub(crate) fn acknowledged(&mut self, packet: u16, verdict: Verdict) -> Result<(), Mismatch> {
-        let (ticket, _) = self.in_flight.remove(&packet).ok_or(Mismatch(packet))?;
+    /// The broker has answered this packet; gives its size in bytes.
+    pub(crate) fn acknowledged(&mut self, packet: u16, verdict: Verdict) -> Result<usize, Mismatch> {
+        let Sent { ticket, size, .. } = self.in_flight.remove(&packet).ok_or(Mismatch(packet))?;
         self.settled.push_back((ticket, verdict));
-        Ok(())
+        Ok(size)
     }
 
     /// The next ticket whose fate is known, in the order of the acknowledgements.
@@ -73,8 +96,12 @@ impl Window {
 
     /// When the publish that waits longest was handed over.
     pub(crate) fn oldest(&self) -> Option<Instant> {
-        let waiting = self.handed_over.front().map(|(_, since)| *since);
-        self.in_flight.values().map(|(_, since)| *since).chain(waiting).min()
+        self.in_flight.values().chain(self.handed_over.front()).map(|sent| sent.since).min()
+    }
+
+    /// The sizes of what waits for its acknowledgement.
+    pub(crate) fn unanswered(&self) -> Vec<usize> {
+        self.in_flight.values().chain(&self.handed_over).map(|sent| sent.size).collect()
     }
 
     /// The connection is gone: open tickets are void, settled ones stay true.
@@ -128,7 +155,7 @@ mod tests {
             for play in plays {
                 match play {
                     Play::HandOver if window.has_room() => {
-                        window.push(Ticket(next_ticket), now);
+                        window.push(Ticket(next_ticket), 100, now);
                         queue.push_back(next_ticket);
                         next_ticket += 1;
                     }
@@ -169,11 +196,26 @@ mod tests {
     fn an_acknowledgement_of_nothing_is_told_from_a_good_one() {
         let mut window = Window::new(2);
         assert_eq!(window.sent(1), Err(Mismatch(1)));
-        window.push(Ticket(7), Instant::now());
+        window.push(Ticket(7), 100, Instant::now());
         assert_eq!(window.sent(1), Ok(()));
         assert_eq!(window.acknowledged(2, Verdict::Taken), Err(Mismatch(2)));
-        assert_eq!(window.acknowledged(1, Verdict::Taken), Ok(()));
+        assert_eq!(window.acknowledged(1, Verdict::Taken), Ok(100));
         assert_eq!(window.acknowledged(1, Verdict::Taken), Err(Mismatch(1)));
         assert_eq!(window.take_settled(), Some((Ticket(7), Verdict::Taken)));
+    }
+
+    #[test]
+    fn what_is_to_be_alone_leaves_no_room_until_it_is_answered() {
+        let now = Instant::now();
+        let mut window = Window::new(8);
+        window.push_alone(Ticket(1), 5_000, now);
+        assert!(!window.has_room());
+        window.sent(1).unwrap();
+        assert_eq!((window.has_room(), window.unanswered()), (false, vec![5_000]));
+        window.acknowledged(1, Verdict::Taken).unwrap();
+        assert!(window.has_room());
+        window.push_alone(Ticket(2), 5_000, now);
+        window.void(8);
+        assert!(window.has_room(), "nor when its connection is gone");
     }
 }

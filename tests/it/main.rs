@@ -38,6 +38,7 @@ mod mqtt_cuts;
 mod mqtt_presence;
 mod mqtt_reference;
 mod mqtt_rights;
+mod mqtt_size;
 mod mqtt_transport;
 mod publisher_rig;
 mod reading;

@@ -1,9 +1,9 @@
-//! TLS with a private authority and client certificates; and what a person is told when they fail.
+//! TLS with a private authority and client certificates, websockets; and what a person is told when they fail.
 
 use sigfox2mqtt::mqtt::watch::watch;
 
 use crate::publisher_rig::{Site, config, uplink};
-use crate::support::mosquitto::Mosquitto;
+use crate::support::mosquitto::{Mosquitto, free_port};
 
 const T0: i64 = 1_789_000_000;
 
@@ -62,4 +62,41 @@ async fn a_broker_that_wants_a_client_certificate_gets_it_or_is_named_as_the_rea
         let words = refusal(&version).await;
         assert!(words.contains("client certificate"), "MQTT {protocol}: {words}");
     }
+}
+
+/// mosquitto 2.0.11 ends if all it has is websockets.
+fn second_listener() -> String {
+    format!("listener {} 127.0.0.1\n", free_port())
+}
+
+#[tokio::test]
+async fn websockets_carry_what_tcp_does() {
+    let broker =
+        Mosquitto::with(&format!("protocol websockets\nallow_anonymous true\n{}", second_listener())).await;
+    for protocol in [4, 5] {
+        for path in ["", "/mqtt"] {
+            let url = format!("url = \"ws://127.0.0.1:{}{path}\"", broker.port());
+            goes_through(&format!("{url}\nprotocol = {protocol}")).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn encrypted_websockets_trust_the_private_authority_and_no_other() {
+    let folder = certificates();
+    let lines = format!(
+        "protocol websockets\nallow_anonymous true\n\
+         certfile {folder}/server.pem\nkeyfile {folder}/server.key\ncafile {folder}/ca.pem\n{}",
+        second_listener()
+    );
+    let broker = Mosquitto::with(&lines).await;
+    let url = format!("url = \"wss://127.0.0.1:{}/mqtt\"", broker.port());
+    for protocol in [4, 5] {
+        let version = format!("{url}\nprotocol = {protocol}");
+        goes_through(&format!("{version}\nca_file = \"{folder}/ca.pem\"")).await;
+        let words = refusal(&format!("{version}\nca_file = \"{folder}/other-ca.pem\"")).await;
+        assert!(words.contains("mqtt.ca_file"), "{words}");
+    }
+    let plain = refusal(&format!("url = \"ws://127.0.0.1:{}/mqtt\"", broker.port())).await;
+    assert!(plain.contains("no connection"), "{plain}");
 }
