@@ -105,6 +105,12 @@ hide_paths() {
     export SOURCE_DATE_EPOCH
 }
 
+# What the release carries needlessly, after `equip`: nothing unwinds (panic = "abort"), and glibc 2.36 reads packed
+# relocations. Not for tests, which unwind.
+slim() {
+    CARGO_ENCODED_RUSTFLAGS+=$'\x1f'-Cforce-unwind-tables=no$'\x1f'-Clink-arg=-Wl,-z,pack-relative-relocs
+}
+
 # source_date: the second that everything built here carries as its date.
 source_date() {
     echo "${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || stat -c %Y Cargo.lock)}"

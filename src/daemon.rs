@@ -106,16 +106,24 @@ pub async fn run(config: Config, oversight: Oversight, stop: impl Future<Output 
     supervisor.spawn("store", syncer.run(stop_store.clone()));
     supervisor.spawn("systemd", systemd::attend(vitals, stop_store));
 
-    if !config.mirrors.is_empty() {
-        tracing::warn!("`mirrors` are understood, but this version does nothing with them yet");
-    }
-    tracing::info!(gateway = config.gateway.id, sources = config.sources.len(), "gateway begins");
+    announce(&config);
     let stop = async {
         stop.await;
         tracing::info!("gateway ends");
         systemd::stopping();
     };
     supervisor.run(stop, GRACE).await
+}
+
+/// What is worth a line at every start.
+fn announce(config: &Config) {
+    if !config.mirrors.is_empty() {
+        tracing::warn!("`mirrors` are understood, but this version does nothing with them yet");
+    }
+    if !clock::is_set(clock::now()) {
+        tracing::warn!(clock = %clock::now(), "the clock is not set; nothing is polled until it is");
+    }
+    tracing::info!(gateway = config.gateway.id, sources = config.sources.len(), "gateway begins");
 }
 
 /// The broker of the configuration: one outside, or the built-in one.

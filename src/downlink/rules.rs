@@ -2,6 +2,7 @@
 
 use super::machine::{Entry, Rules};
 use super::{Order, Queues, Refusal, obstacle};
+use crate::clock;
 use crate::config::DownlinkVia;
 use crate::decode::Resolved;
 use crate::model::{CloudState, Device, DeviceId, DeviceType};
@@ -16,6 +17,10 @@ impl Queues {
     ) -> Result<(DeviceId, Vec<Entry>, Rules), StoreError> {
         let known = self.store.device(device)?;
         let refusal = match &known {
+            // It would expire the moment that the clock is set.
+            _ if !clock::is_set(clock::now()) => {
+                Some(format!("clock_not_set: the gateway's clock says {}", clock::now()))
+            }
             None if !self.config.devices.contains_key(&device) => {
                 Some(format!("unknown_device: no source has shown a device {device}"))
             }

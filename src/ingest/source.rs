@@ -28,10 +28,6 @@ use crate::model::{Event, SourceName, Timestamp};
 use crate::store::Store;
 use crate::vitals::Pulse;
 
-/// 2025-01-01: a clock before that stands where it stood when the machine was switched on, and every window of
-/// time that we ask for would be wrong.
-const CLOCK_IS_SET: i64 = 1_735_689_600_000;
-
 /// How often a page in the middle of a list is asked for again before the whole sweep is.
 const PAGE_TRIES: u32 = 5;
 
@@ -386,8 +382,9 @@ impl Room {
         drop(types.wait_for(Option::is_some).await);
     }
 
+    /// By a clock that was never set every window of time that we ask for would be wrong.
     async fn wait_for_the_clock(&self) {
-        while clock::now().as_millis() < CLOCK_IS_SET {
+        while !clock::is_set(clock::now()) {
             let error = format!("the clock says {}; waiting until it is set", clock::now());
             self.board.update(self.name(), |status| status.error = Some(error));
             tokio::time::sleep(Duration::from_secs(1)).await;

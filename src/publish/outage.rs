@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use crate::clock;
 use crate::ingest::{SourceState, SourceStatus};
 use crate::model::{SourceName, Timestamp};
 use crate::store::{Store, StoreError};
@@ -51,7 +52,10 @@ impl Outages {
         match (record.since, is_ok) {
             (Some(since), true) => {
                 record.since = None;
-                record.past.push_back((since, now));
+                // An outage that began before the clock was set would excuse every silence there ever was.
+                if clock::is_set(since) {
+                    record.past.push_back((since, now));
+                }
                 while record.past.len() > MOST {
                     record.past.pop_front();
                 }
@@ -136,5 +140,16 @@ mod tests {
         let past = &outages.sources.get(&source).unwrap().past;
         assert_eq!(&parse(&print(past)), past);
         assert!(parse("1 2\nnonsense\n3 x").len() == 1);
+    }
+
+    #[test]
+    fn an_outage_that_began_before_the_clock_was_set_excuses_nothing() {
+        let source: SourceName = "s".parse().unwrap();
+        let mut outages = Outages::default();
+        let down = SourceStatus { state: SourceState::Down, ..SourceStatus::default() };
+        assert!(outages.update(&source, &down, Timestamp::default()));
+        let ok = SourceStatus { state: SourceState::Ok, last_success: Some(at(0)), ..down };
+        assert!(outages.update(&source, &ok, at(0)));
+        assert_eq!(outages.blind(&source, at(-1000), at(10)), Duration::ZERO);
     }
 }

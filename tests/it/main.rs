@@ -10,6 +10,7 @@ mod both_clouds;
 mod built_in_broker;
 mod callback;
 mod check;
+mod clock;
 mod clock_jumps;
 mod cloud;
 mod cloud_calls;

@@ -47,15 +47,21 @@ impl Gateway {
 
     /// Starts the daemon. Its log begins anew.
     pub(crate) fn start(&self) -> Daemon {
-        self.start_with(&[])
+        self.start_as(command(&self.configuration()))
     }
 
     /// The same with these variables in its environment.
     pub(crate) fn start_with(&self, environment: &[(&str, &Path)]) -> Daemon {
+        let mut command = command(&self.configuration());
+        command.envs(environment.iter().copied());
+        self.start_as(command)
+    }
+
+    /// Starts the daemon by a command of the test's own.
+    pub(crate) fn start_as(&self, mut command: Command) -> Daemon {
         let log = self.folder.path().join("log");
-        let child = command(&self.configuration())
+        let child = command
             .args(["--log", "warn,sigfox2mqtt=debug", "run"])
-            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&log).unwrap())

@@ -6,24 +6,22 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::Finding;
+use crate::clock;
 use crate::config::Config;
 use crate::model::Timestamp;
-
-/// 2026-01-01: an earlier clock is one that was never set.
-const PLAUSIBLE_FROM_S: i64 = 1_767_225_600;
 
 /// Less room than this is none: the daemon could not even tidy up.
 const LEAST_FREE: u64 = 64 << 20;
 
 pub(super) fn look(config: &Config, now: Timestamp) -> Vec<Finding> {
     let dir = &config.gateway.data_dir;
-    let mut findings = vec![clock(now), data_directory(dir)];
+    let mut findings = vec![clock_of(now), data_directory(dir)];
     findings.extend(existing(dir).and_then(|there| room(there, config.store.max_size)));
     findings
 }
 
-fn clock(now: Timestamp) -> Finding {
-    if now.as_seconds() < PLAUSIBLE_FROM_S {
+fn clock_of(now: Timestamp) -> Finding {
+    if !clock::is_set(now) {
         return Finding::fail(
             "clock",
             format!(
