@@ -224,9 +224,7 @@ impl Driver {
 
     fn take(&self, step: Step, epoch: Option<Epoch>) -> Result<(), Fault> {
         match step {
-            Step::Sent(0) | Step::Other | Step::Unsubscribed | Step::Disconnected | Step::Connected(_) => {
-                Ok(())
-            }
+            Step::Sent(0) | Step::Other | Step::Disconnected | Step::Connected(_) => Ok(()),
             Step::Sent(packet) => self.shared.sent(packet).map_err(|wrong| Fault::Lost(wrong.to_string())),
             Step::Acked(packet, verdict) => {
                 self.shared.acknowledged(packet, verdict).map_err(|wrong| Fault::Lost(wrong.to_string()))

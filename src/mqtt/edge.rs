@@ -1,7 +1,8 @@
 //! The connection of a Sparkplug edge node: MQTT 3.1.1, a clean session, a testament of its own each time, QoS 0.
 //!
 //! Nobody acknowledges what is published with QoS 0. What passed is known by a barrier: a request behind it on the
-//! same connection, whose answer means that the broker has read everything before.
+//! same connection, whose answer means that the broker has read everything before. It is the first subscription once
+//! more, which changes nothing; rumqttd answers no other request that has no effect.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,8 +30,6 @@ pub const BARRIER_TIMEOUT: Duration = Duration::from_secs(20);
 pub struct Edge {
     options: Options,
     filters: Vec<String>,
-    /// Nobody ever subscribes to it: to take that back has no effect but the answer.
-    barrier: String,
 }
 
 /// One connection as its user sees it.
@@ -40,7 +39,7 @@ pub struct Line {
     handed_over: u64,
     barriers: VecDeque<(u64, Instant)>,
     last_barrier: u64,
-    barrier: String,
+    filters: Vec<String>,
 }
 
 /// The same connection as whoever polls it sees it.
@@ -87,7 +86,7 @@ impl Edge {
         let mut options = Options::new(mqtt, &client_id)?;
         options.protocol = Protocol::V4;
         options.clean = true;
-        Ok(Self { options, filters, barrier: format!("{client_id}/barrier") })
+        Ok(Self { options, filters })
     }
 
     /// A connection that is made by the first poll of its wire.
@@ -102,7 +101,7 @@ impl Edge {
             handed_over: 0,
             barriers: VecDeque::new(),
             last_barrier: 0,
-            barrier: self.barrier.clone(),
+            filters: self.filters.clone(),
         };
         (line, Wire { session, client, filters: self.filters.clone(), shared })
     }
@@ -149,7 +148,7 @@ impl Line {
 
     /// Puts a barrier behind everything that was handed over, and gives its number.
     pub fn put_barrier(&mut self) -> Option<u64> {
-        if !v4::unsubscribe(&self.client, &self.barrier) {
+        if !v4::subscribe(&self.client, self.filters.get(..1)?) {
             return None;
         }
         self.last_barrier += 1;
@@ -191,11 +190,11 @@ impl Wire {
                     }
                     self.shared.change(|state| state.standing.connected = true);
                 }
-                Step::Subscribed { refused } => {
-                    self.shared.change(|state| state.standing.refused = Some(refused));
-                }
+                Step::Subscribed { refused } => self.shared.change(|state| match state.standing.refused {
+                    None => state.standing.refused = Some(refused),
+                    Some(_) => state.standing.passed += 1,
+                }),
                 Step::Sent(_) => self.shared.change(|state| state.written += 1),
-                Step::Unsubscribed => self.shared.change(|state| state.standing.passed += 1),
                 Step::Message(incoming) => self.take(incoming)?,
                 Step::Acked(..) | Step::Other => {}
             }

@@ -22,8 +22,6 @@ pub(super) enum Step {
     Message(Incoming),
     /// How many of the subscriptions the broker refused.
     Subscribed { refused: usize },
-    /// The broker has taken a subscription back, and everything that was written before.
-    Unsubscribed,
     /// Our goodbye was written.
     Disconnected,
     /// Nothing that matters.

@@ -76,7 +76,6 @@ fn step(event: Event) -> Step {
         Event::Incoming(Packet::SubAck(suback)) => Step::Subscribed {
             refused: suback.return_codes.iter().filter(|code| **code == SubscribeReasonCode::Failure).count(),
         },
-        Event::Incoming(Packet::UnsubAck(_)) => Step::Unsubscribed,
         Event::Outgoing(Outgoing::Disconnect) => Step::Disconnected,
         _ => Step::Other,
     }
@@ -121,8 +120,4 @@ pub(super) fn subscribe(client: &AsyncClient, filters: &[String]) -> bool {
 /// Publishes something that nobody acknowledges.
 pub(super) fn publish_at_most_once(client: &AsyncClient, topic: &str, payload: Bytes) -> bool {
     client.try_publish(topic, QoS::AtMostOnce, false, payload).is_ok()
-}
-
-pub(super) fn unsubscribe(client: &AsyncClient, filter: &str) -> bool {
-    client.try_unsubscribe(filter).is_ok()
 }

@@ -45,6 +45,8 @@ mod publisher_rig;
 mod reading;
 mod reload;
 mod sources;
+mod sparkplug;
+mod sparkplug_rig;
 mod store;
 mod store_kill;
 mod systemd;

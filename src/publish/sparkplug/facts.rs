@@ -107,12 +107,14 @@ impl Facts {
         let Newest { state, uplink } = self.newest(id, &profile)?;
         let heard = state.as_ref().map(|state| state.time).filter(|time| *time != Timestamp::default());
         let since = heard.unwrap_or(now);
+        // What we say ourselves has our clock, and the cloud's may be ahead of it.
+        let as_of = since.min(now);
         let location = state.as_ref().and_then(|state| state.location);
         let fields = state.map(|state| state.fields).unwrap_or_default();
         let decoder = profile.resolved.decoder.as_deref();
         let known = |name: &str| declared.datatype(Subject::Device(id), name);
 
-        let mut metrics = description(device, &profile, since).to_vec();
+        let mut metrics = description(device, &profile, as_of).to_vec();
         metrics.extend(catalogue::of_fields(&fields, decoder, Typing::Follow, known, since));
         metrics
             .extend(decoder.into_iter().flat_map(|decoder| catalogue::of_catalogue(decoder, &fields, since)));
@@ -124,7 +126,7 @@ impl Facts {
             let items = self.renderer.store.queue(id)?;
             let last = items.iter().max_by_key(|item| item.updated);
             pushed = last.map(|item| item.updated);
-            metrics.extend(catalogue::of_downlink(last, since));
+            metrics.extend(catalogue::of_downlink(last, as_of));
         }
         let located = location.map(|location| (location.time, location.source == LocationSource::Gps));
         Ok(Some(Portrait { metrics, since: heard, located, pushed }))

@@ -216,6 +216,8 @@ impl EdgeNode {
     async fn hold(&mut self, line: &mut Line, stop: &CancellationToken) -> End {
         let arrived = Arc::clone(&self.arrived);
         let mut status = self.status.watch();
+        // What changed while nobody watched.
+        self.sources_changed();
         loop {
             // Registered before the look, so that an event in between wakes us.
             let mut notified = pin!(arrived.notified());

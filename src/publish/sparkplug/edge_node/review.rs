@@ -31,14 +31,20 @@ impl EdgeNode {
         let known = self.devices.get(&id);
         let is_new = known.is_none_or(|known| known.stamp != stamp);
         let is_over = known.and_then(|known| known.there.until).is_some_and(|until| until < now);
-        if !is_new && !is_over && !self.judge_anew {
-            return Ok(());
+        if is_new || is_over || self.judge_anew {
+            let there = self.facts.there(id, now)?;
+            let known = self.devices.entry(id).or_default();
+            known.stamp = stamp;
+            known.there = there;
         }
-        let there = self.facts.there(id, now)?;
-        let known = self.devices.entry(id).or_default();
-        known.stamp = stamp;
-        known.there = there;
-        match (there.is_there, self.node.is_born(id)) {
+        self.follow(id, is_new);
+        Ok(())
+    }
+
+    /// What is to be told of a device that is there or not: what waited may have brought back one that is gone.
+    fn follow(&mut self, id: DeviceId, is_new: bool) {
+        let is_there = self.devices.get(&id).and_then(|known| known.there.is_there);
+        match (is_there, self.node.is_born(id)) {
             (Some(true), false) => {
                 self.births.insert(id);
             }
@@ -52,7 +58,6 @@ impl EdgeNode {
             // Nobody can know yet: it stays what it is.
             (None, _) | (Some(false), false) => {}
         }
-        Ok(())
     }
 
     /// Devices that are not listed any more are dead, and their names are free.

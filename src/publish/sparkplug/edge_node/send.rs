@@ -146,6 +146,8 @@ impl EdgeNode {
             if let Some(message) = self.node.data(Subject::Device(device), &metrics, is_old, now) {
                 if let Some(told) = told.filter(|_| !is_old) {
                     *told = Some(stamp);
+                    // Somebody who speaks is not gone, whatever the last review said.
+                    self.deaths.remove(&device);
                 }
                 self.ready.push_back(message);
                 return Ok(());
