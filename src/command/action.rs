@@ -9,6 +9,7 @@ use super::query::PATIENCE;
 use super::{Commands, Errand, Task, reply};
 use crate::ingest::Scope;
 use crate::model::{SourceName, Uplink};
+use crate::publish::Reply;
 
 /// The longest name of a device.
 const LONGEST_NAME: usize = 100;
@@ -44,7 +45,8 @@ impl Commands {
         for uplink in &uplinks {
             let topic = self.rooms.topics.device(uplink.device, "event/up");
             if let Some(document) = self.view.uplink(&Uplink { replay: true, ..uplink.clone() })? {
-                self.rooms.replies.send(reply(topic, &document)).await;
+                let again = Reply { replays: Some(uplink.id()), ..reply(topic, &document) };
+                self.rooms.replies.send(again).await;
             }
         }
         Ok(json!({ "published": uplinks.len(), "cursor": cursor }))

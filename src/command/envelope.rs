@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::publish::document::{Response, ResponseError};
+
 /// Why a request was not done: a word for programs, a sentence for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fault {
@@ -24,12 +26,9 @@ impl From<crate::store::StoreError> for Fault {
 /// The answer to a request, with what its sender calls it.
 pub(super) fn envelope(outcome: Result<Value, Fault>, transaction: &Value) -> Value {
     match outcome {
-        Ok(data) => json!({
-            "v": 1, "status": "ok", "data": data, "error": null, "transaction": transaction,
-        }),
-        Err(fault) => json!({
-            "v": 1, "status": "error", "data": {},
-            "error": { "code": fault.code, "message": fault.message }, "transaction": transaction,
-        }),
+        Ok(data) => json!(Response::done(data, transaction)),
+        Err(Fault { code, message }) => {
+            json!(Response::failed(ResponseError { code, message: &message }, transaction))
+        }
     }
 }

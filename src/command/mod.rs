@@ -8,6 +8,7 @@ mod argument;
 mod body;
 mod downlink;
 mod envelope;
+mod neighbour;
 mod query;
 mod request;
 
@@ -189,6 +190,7 @@ impl Commands {
         match inbound {
             Inbound::Downlink { device, verb } => self.downlink(request, device, verb).await,
             Inbound::Request(verb) => self.request(request, &verb).await,
+            Inbound::Hello => self.hello(request),
             Inbound::HomeAssistant => Vec::new(),
         }
     }
@@ -220,7 +222,7 @@ impl Commands {
 }
 
 fn reply(topic: String, payload: &Value) -> Reply {
-    Reply { topic, payload: Bytes::from(payload.to_string()), correlation: None }
+    Reply { topic, payload: Bytes::from(payload.to_string()), correlation: None, replays: None }
 }
 
 impl From<&Message> for Request {

@@ -13,6 +13,7 @@ use crate::tally::Tally;
 /// How a source does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum SourceState {
     /// Not asked yet.
     Starting,
@@ -50,6 +51,7 @@ impl fmt::Display for SourceState {
 
 /// What is true of a source at this moment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SourceStatus {
     /// How it does.
     pub state: SourceState,

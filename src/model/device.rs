@@ -90,6 +90,7 @@ pub struct InventoryDevice {
 /// The state of a device in its cloud (Sigfox API v2 `state`; v1 and Soracom mapped onto it).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum CloudState {
     /// Works.
     Ok,

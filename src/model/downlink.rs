@@ -121,6 +121,7 @@ impl Downlink {
 /// Where a downlink is. Final states are never left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum DownlinkState {
     /// Waits for the device's next opportunity.
     Queued,
@@ -184,6 +185,7 @@ impl fmt::Display for DownlinkState {
 /// How sure a downlink's state is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Evidence {
     /// Concluded from what came next.
     Inferred,

@@ -32,6 +32,7 @@ impl Location {
 /// How a location was found (Sigfox API v2, `source` of a computed location).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum LocationSource {
     /// A GPS fix in the payload (code 1).
     Gps,

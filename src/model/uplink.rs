@@ -118,6 +118,7 @@ fn crc16(bytes: &[u8]) -> u16 {
 /// What the network says about a link (Sigfox API v2 `lqi` 0 to 3; 4 is "not available" and stands as none).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum LinkQuality {
     /// At the edge of reception.
     Limit,

@@ -21,6 +21,8 @@ pub enum Inbound {
     },
     /// `<b>/bridge/request/<verb>`.
     Request(String),
+    /// `<b>/bridge/request/hello`: a gateway says that it publishes here.
+    Hello,
     /// `<prefix>/status`.
     HomeAssistant,
 }
@@ -53,6 +55,12 @@ impl Topics {
     #[must_use]
     pub fn source(&self, source: &SourceName) -> String {
         format!("{}/bridge/sources/{source}", self.base)
+    }
+
+    /// `<b>/bridge/request/hello`, where gateways below one base hear of each other.
+    #[must_use]
+    pub fn hello(&self) -> String {
+        format!("{}/bridge/request/hello", self.base)
     }
 
     /// `<b>/bridge/response/<verb>`.
@@ -121,6 +129,7 @@ impl Topics {
         let rest = topic.strip_prefix(self.base.as_str())?.strip_prefix('/')?;
         let levels: Vec<&str> = rest.split('/').collect();
         match levels.as_slice() {
+            ["bridge", "request", "hello"] => Some(Inbound::Hello),
             ["bridge", "request", verb @ ..] if !verb.is_empty() => Some(Inbound::Request(verb.join("/"))),
             ["device", device, "downlink", verb] => {
                 let verb = match *verb {
@@ -151,6 +160,7 @@ mod tests {
             ("site/sigfox/device/1A2B3C/downlink/cancel", downlink(DownlinkVerb::Cancel)),
             ("site/sigfox/bridge/request/sync", Some(Inbound::Request("sync".to_owned()))),
             ("site/sigfox/bridge/request/device/list", Some(Inbound::Request("device/list".to_owned()))),
+            (topics.hello().as_str(), Some(Inbound::Hello)),
             ("homeassistant/status", Some(Inbound::HomeAssistant)),
             ("site/sigfox/bridge/request", None),
             ("site/sigfox/device/XYZ/downlink/push", None),

@@ -35,6 +35,7 @@ pub(super) struct Facts<'a> {
 
 /// Whether a device is there, and why that is believed (`device/<id>/availability`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Availability {
     v: u8,
     /// Whether it is there.
@@ -54,6 +55,7 @@ pub struct Availability {
 /// Whether a device is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Presence {
     /// It is.
     Online,
@@ -64,6 +66,7 @@ pub enum Presence {
 /// Why a device counts as there or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Reason {
     /// It sends as expected.
     OnSchedule,
@@ -80,6 +83,7 @@ pub enum Reason {
 /// Where the expected interval comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Basis {
     /// The configuration.
     Configured,

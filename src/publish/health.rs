@@ -15,21 +15,33 @@ pub(super) const INTERVAL: Duration = Duration::from_secs(60);
 
 /// How the gateway itself does.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Health {
     v: u8,
+    /// When this was so.
     time: Timestamp,
+    /// Seconds since the start.
     uptime_s: u64,
+    /// Resident memory.
     pub(super) memory_bytes: Option<u64>,
+    /// The store's size on the disk.
     pub(super) store_bytes: Option<u64>,
+    /// What is wrong with the store; none while all is well.
     pub(super) store_error: Option<String>,
+    /// What waits for the broker.
     pub(super) outbox: Option<OutboxHealth>,
+    /// Uplinks that were published since the start.
     messages_in: u64,
+    /// Messages that the broker acknowledged since the start.
     messages_out: u64,
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct OutboxHealth {
+    /// How many events.
     pub(super) depth: u64,
+    /// The time of the oldest.
     oldest: Option<Timestamp>,
 }
 

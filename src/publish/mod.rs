@@ -7,6 +7,7 @@ mod about;
 mod availability;
 mod discovery;
 pub mod document;
+mod entity;
 mod flight;
 mod health;
 mod ledger;

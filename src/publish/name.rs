@@ -9,6 +9,8 @@ use crate::mqtt::topic::Topics;
 pub enum Name {
     /// `bridge/state`, which is said on every connection and never rendered.
     BridgeState,
+    /// A discovery topic whose entities are about to be told of on another one: Home Assistant keeps their history.
+    Migration(String),
     /// `bridge/info`.
     BridgeInfo,
     /// `bridge/sources/<source>`.
@@ -68,7 +70,7 @@ impl Name {
             Self::Downlink(device) => topics.device(*device, "downlink"),
             Self::Item(device, item) => topics.downlink_item(*device, item),
             Self::Devices => topics.bridge("devices"),
-            Self::Gone(topic) => topic.clone(),
+            Self::Migration(topic) | Self::Gone(topic) => topic.clone(),
         }
     }
 }

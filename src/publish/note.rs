@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use super::discovery::{self, EntityId};
+use super::entity::Owner;
 use crate::config::DiscoveryMode;
 use crate::model::{DeviceId, ItemId};
 use crate::store::{Store, StoreError};
@@ -10,6 +12,9 @@ const CLEAN: &str = "publish/clean";
 const PLACE: &str = "publish/place";
 const YES: &[u8] = b"yes";
 const NO: &[u8] = b"no";
+
+/// The longest list of entities in bytes; some hundreds of entities, and less than a note may have.
+const LONGEST_LIST: usize = 12_000;
 
 /// Where a run publishes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +52,29 @@ pub(super) fn set_items(store: &Store, device: DeviceId, items: &BTreeSet<ItemId
     store.set_note(&key(device), list.join(" ").as_bytes())
 }
 
+/// The entities that Home Assistant may know of a device, or of the gateway.
+pub(super) fn entities(store: &Store, owner: Owner) -> Result<BTreeSet<EntityId>, StoreError> {
+    let note = store.note(&entities_key(owner))?.unwrap_or_default();
+    let text = String::from_utf8_lossy(&note);
+    Ok(text.lines().filter_map(discovery::parse_entity).collect())
+}
+
+/// Keeps that list, or as much of it as a note holds: what is beyond is never taken back.
+pub(super) fn set_entities(
+    store: &Store,
+    owner: Owner,
+    entities: &BTreeSet<EntityId>,
+) -> Result<(), StoreError> {
+    let mut list = String::new();
+    for (component, key) in entities {
+        if list.len() + component.len() + key.len() + 2 > LONGEST_LIST {
+            break;
+        }
+        list.extend([component, " ", key.as_str(), "\n"]);
+    }
+    store.set_note(&entities_key(owner), list.as_bytes())
+}
+
 /// Where the last run published: base, prefix of discovery, and its mode.
 pub(super) fn place(store: &Store) -> Result<Option<Place>, StoreError> {
     let note = store.note(PLACE)?.unwrap_or_default();
@@ -75,6 +103,13 @@ fn mode_of(text: &str) -> DiscoveryMode {
         "device" => DiscoveryMode::Device,
         "component" => DiscoveryMode::Component,
         _ => DiscoveryMode::Off,
+    }
+}
+
+fn entities_key(owner: Owner) -> String {
+    match owner {
+        Some(device) => format!("publish/entities/{:08X}", device.number()),
+        None => "publish/entities/gateway".to_owned(),
     }
 }
 

@@ -8,7 +8,7 @@ use super::discovery::{Described, Entity, Gateway};
 use super::document::print;
 use super::render::{Profile, Rendered, Renderer};
 use crate::config::{DiscoveryMode, DownlinkVia};
-use crate::model::{DeviceId, SourceName, Timestamp};
+use crate::model::{DeviceId, Timestamp};
 use crate::store::{StoreError, UplinkQuery};
 
 impl Renderer {
@@ -75,28 +75,31 @@ impl Renderer {
     /// A discovery message; cleared where the configuration wants another kind, or the device is gone.
     pub(super) fn discovery(&self, name: &Name) -> Result<Rendered, StoreError> {
         let mode = self.config.mqtt.discovery.mode;
-        let sources =
-            || -> Vec<SourceName> { self.config.sources.iter().map(|source| source.name.clone()).collect() };
         let message: Option<Value> = match name {
             Name::GatewayDiscovery if mode == DiscoveryMode::Device => {
-                Some(self.gateway().itself(&sources()))
+                let entities = self.entities(None)?;
+                Some(self.gateway().itself(&entities, &self.removed(None, &entities)?))
             }
             Name::GatewayComponent(component, key) if mode == DiscoveryMode::Component => {
-                let entities = self.gateway().own_entities(&sources());
-                let is_it = |entity: &&Entity| entity.component == *component && entity.key == *key;
-                entities.iter().find(is_it).map(|entity| self.gateway().own_component(entity))
+                let entities = self.entities(None)?;
+                find(&entities, component, key).map(|entity| self.gateway().own_component(entity))
             }
             Name::Discovery(device) if mode == DiscoveryMode::Device => {
                 let profile = self.profile(*device)?;
-                self.described(&profile).map(|described| self.gateway().device(&described))
+                match self.described(&profile) {
+                    Some(described) => {
+                        let entities = self.gateway().entities(&described);
+                        let removed = self.removed(Some(*device), &entities)?;
+                        Some(self.gateway().device(&described, &entities, &removed))
+                    }
+                    None => None,
+                }
             }
             Name::Component(device, component, key) if mode == DiscoveryMode::Component => {
                 let profile = self.profile(*device)?;
                 self.described(&profile).and_then(|described| {
                     let entities = self.gateway().entities(&described);
-                    let entity = entities
-                        .iter()
-                        .find(|entity| entity.component == *component && entity.key == *key)?;
+                    let entity = find(&entities, component, key)?;
                     Some(self.gateway().component(&described, entity))
                 })
             }
@@ -105,41 +108,11 @@ impl Renderer {
         Ok(message.map_or(Rendered::Clear, |message| Rendered::Keep(print(&message))))
     }
 
-    /// The discovery messages of a device, as the configuration wants them.
-    pub(super) fn discovery_names(&self, id: DeviceId, mode: DiscoveryMode) -> Result<Vec<Name>, StoreError> {
-        Ok(match mode {
-            DiscoveryMode::Off => Vec::new(),
-            DiscoveryMode::Device => vec![Name::Discovery(id)],
-            DiscoveryMode::Component => {
-                let profile = self.profile(id)?;
-                let entities: Vec<Entity> = self
-                    .described(&profile)
-                    .map(|described| self.gateway().entities(&described))
-                    .unwrap_or_default();
-                entities.into_iter().map(|entity| Name::Component(id, entity.component, entity.key)).collect()
-            }
-        })
-    }
-
-    /// The discovery messages of the gateway itself, as the configuration wants them.
-    pub(super) fn own_discovery_names(&self, mode: DiscoveryMode) -> Vec<Name> {
-        match mode {
-            DiscoveryMode::Off => Vec::new(),
-            DiscoveryMode::Device => vec![Name::GatewayDiscovery],
-            DiscoveryMode::Component => {
-                let sources: Vec<SourceName> =
-                    self.config.sources.iter().map(|source| source.name.clone()).collect();
-                let entities = self.gateway().own_entities(&sources).into_iter();
-                entities.map(|entity| Name::GatewayComponent(entity.component, entity.key)).collect()
-            }
-        }
-    }
-
-    fn gateway(&self) -> Gateway<'_> {
+    pub(super) fn gateway(&self) -> Gateway<'_> {
         Gateway { id: &self.config.gateway.id, topics: &self.topics }
     }
 
-    fn described<'a>(&self, profile: &'a Profile) -> Option<Described<'a>> {
+    pub(super) fn described<'a>(&self, profile: &'a Profile) -> Option<Described<'a>> {
         let device = profile.device.as_ref().filter(|device| !device.gone)?;
         let type_name = profile.device_type.as_ref().and_then(|device_type| device_type.name.as_deref());
         Some(Described {
@@ -175,4 +148,8 @@ impl Renderer {
         }
         Ok(names)
     }
+}
+
+fn find<'a>(entities: &'a [Entity], component: &str, key: &str) -> Option<&'a Entity> {
+    entities.iter().find(|entity| entity.component == component && entity.key == key)
 }

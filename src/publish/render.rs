@@ -2,6 +2,7 @@
 //!
 //! Reads only; decides nothing about when something is sent.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,11 +28,16 @@ use crate::store::{DeviceState, Store, StoreError, UplinkQuery};
 /// How long an event is of use to a subscriber that is away.
 const EVENT_EXPIRY: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// User properties: `id` of the uplink or downlink, and `replay`.
+pub(super) type User = Vec<(&'static str, String)>;
+
 /// What is to become of a retained topic.
 #[derive(Debug)]
 pub(super) enum Rendered {
     /// The broker is to keep this.
     Keep(Bytes),
+    /// The broker is to keep this, with these user properties: which uplink or downlink it is about.
+    About(Bytes, User),
     /// The broker is to keep this, which is true until then.
     Until(Bytes, Timestamp),
     /// The broker is to keep nothing there.
@@ -92,6 +98,7 @@ impl Renderer {
             | Name::Component(..) => self.discovery(name),
             Name::Availability(device) => self.availability(*device, now),
             Name::Attribute(device, field) => self.attribute(*device, field),
+            Name::Migration(_) => Ok(Rendered::Keep(Bytes::from_static(br#"{"migrate_discovery":true}"#))),
             Name::Gone(_) => Ok(Rendered::Clear),
             Name::Info(device) => self.info(*device),
             Name::State(device) => self.state(*device),
@@ -100,7 +107,9 @@ impl Renderer {
             Name::Item(device, item) => {
                 let queue = self.store.queue(*device)?;
                 Ok(match queue.iter().find(|queued| queued.id == *item) {
-                    Some(queued) => Rendered::Keep(print(&DownlinkItem::from(queued))),
+                    Some(queued) => {
+                        Rendered::About(print(&DownlinkItem::from(queued)), about(&queued.id, false))
+                    }
                     None => Rendered::Clear,
                 })
             }
@@ -119,8 +128,13 @@ impl Renderer {
             limit: Some(1),
             ..UplinkQuery::default()
         };
-        let uplink = self.store.uplinks(&query)?.first().map(Uplink::id);
-        Ok(Rendered::Keep(print(&LocationDocument::new(&location, uplink.as_ref()))))
+        let uplink = self.store.uplinks(&query)?.into_iter().next();
+        let id = uplink.as_ref().map(Uplink::id);
+        let document = print(&LocationDocument::new(&location, id.as_ref()));
+        Ok(Rendered::About(
+            document,
+            uplink.map(|uplink| about(&uplink.id(), uplink.replay)).unwrap_or_default(),
+        ))
     }
 
     /// The device as it is called, typed and decoded.
@@ -157,7 +171,7 @@ impl Renderer {
             place.as_ref().map(Place::from),
         );
         let id = uplink.id();
-        let user = || vec![("id", id.to_string()), ("replay", uplink.replay.to_string())];
+        let user = || about(&id, uplink.replay);
         let mut messages =
             vec![self.event(&self.topics.device(uplink.device, "event/up"), print(&document), user())];
         if let Some(place) = place {
@@ -184,12 +198,12 @@ impl Renderer {
             Event::Downlink(item) => self.event(
                 &self.topics.device(item.device, "event/downlink"),
                 print(&DownlinkItem::from(item.as_ref())),
-                vec![("id", item.id.to_string()), ("replay", "false".to_owned())],
+                about(&item.id, false),
             ),
             Event::Location { device, location, uplink } => self.event(
                 &self.topics.device(*device, "event/location"),
                 print(&LocationDocument::new(location, uplink.as_ref())),
-                uplink.iter().map(|uplink| ("id", uplink.to_string())).collect(),
+                uplink.iter().flat_map(|uplink| about(uplink, false)).collect(),
             ),
             Event::Service { device, time, kind, detail } => self.event(
                 &self.topics.device(*device, "event/service"),
@@ -205,8 +219,8 @@ impl Renderer {
     }
 
     /// A message that is of use for a week.
-    fn event(&self, topic: &str, payload: Bytes, user: Vec<(&'static str, String)>) -> Publish {
-        let properties = Properties { expiry: Some(EVENT_EXPIRY), user, ..json_properties() };
+    fn event(&self, topic: &str, payload: Bytes, user: User) -> Publish {
+        let properties = Properties { user, ..event_properties() };
         Publish { topic: topic.to_owned(), payload, retain: false, properties }
     }
 
@@ -244,7 +258,8 @@ impl Renderer {
         let Some(uplink) = self.find(&state.newest, state.time)? else { return Ok(Rendered::Nothing) };
         let profile = self.profile(id)?;
         let decoded = Self::decode(&profile, &uplink);
-        Ok(Rendered::Keep(print(&state_document(&uplink, &profile, &state.fields, &decoded, &state))))
+        let document = print(&state_document(&uplink, &profile, &state.fields, &decoded, &state));
+        Ok(Rendered::About(document, about(&uplink.id(), uplink.replay)))
     }
 
     fn find(&self, id: &UplinkId, time: Timestamp) -> Result<Option<Uplink>, StoreError> {
@@ -303,6 +318,16 @@ impl Renderer {
 /// Properties of every JSON document.
 pub(super) fn json_properties() -> Properties {
     Properties { content_type: Some("application/json"), ..Properties::default() }
+}
+
+/// Properties of every event.
+pub(super) fn event_properties() -> Properties {
+    Properties { expiry: Some(EVENT_EXPIRY), ..json_properties() }
+}
+
+/// User properties of what is about an uplink or a downlink.
+pub(super) fn about(id: &impl Display, replay: bool) -> User {
+    vec![("id", id.to_string()), ("replay", replay.to_string())]
 }
 
 fn state_document<'a>(

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+use super::render::{about, event_properties, json_properties};
 use crate::config::Config;
 use crate::decode::Registry;
+use crate::model::UplinkId;
 use crate::mqtt::{Properties, Publish};
 
 /// How many orders may wait; whoever has one more waits, and so takes no further command.
 const ORDERS: usize = 64;
 
-/// An answer to a request.
+/// An answer to a request, or what a request has published again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
     /// Where it goes.
@@ -21,6 +23,8 @@ pub struct Reply {
     pub payload: Bytes,
     /// What the client wants back with it.
     pub correlation: Option<Bytes>,
+    /// The uplink that is published again with it.
+    pub replays: Option<UplinkId>,
 }
 
 /// What the publisher is asked to do.
@@ -97,16 +101,11 @@ impl ReplyQueue {
 }
 
 impl From<Reply> for Publish {
-    fn from(reply: Reply) -> Self {
-        Self {
-            topic: reply.topic,
-            payload: reply.payload,
-            retain: false,
-            properties: Properties {
-                content_type: Some("application/json"),
-                correlation: reply.correlation,
-                ..Properties::default()
-            },
-        }
+    fn from(Reply { topic, payload, correlation, replays }: Reply) -> Self {
+        let properties = match replays {
+            Some(uplink) => Properties { user: about(&uplink, true), ..event_properties() },
+            None => Properties { correlation, ..json_properties() },
+        };
+        Self { topic, payload, retain: false, properties }
     }
 }

@@ -7,9 +7,11 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use bytes::Bytes;
 
+use super::entity::Owner;
 use super::note::{self, Place};
 use super::render::{Rendered, Renderer, json_properties};
 use super::{Name, health};
+use crate::config::DiscoveryMode;
 use crate::model::{DeviceId, SourceName, Timestamp};
 use crate::mqtt::topic::Topics;
 use crate::mqtt::{Properties, Publish};
@@ -72,8 +74,13 @@ impl Retained {
             Name::Downlink(device),
             Name::Devices,
         ]);
-        self.stale.extend(renderer.discovery_names(device, renderer.config.mqtt.discovery.mode)?);
-        Ok(())
+        self.discovery_changed(renderer, Some(device))
+    }
+
+    /// What Home Assistant is to know of a device, or of the gateway, changed.
+    fn discovery_changed(&mut self, renderer: &Renderer, owner: Owner) -> Result<(), StoreError> {
+        self.stale.extend(renderer.discovery_names(owner, renderer.config.mqtt.discovery.mode)?);
+        renderer.note_entities(owner)
     }
 
     /// Nothing is to be kept on these topics any more.
@@ -102,7 +109,7 @@ impl Retained {
     /// What a new configuration or a new version may say differently.
     pub(super) fn descriptions(&mut self, renderer: &Renderer) -> Result<(), StoreError> {
         self.stale.extend([Name::BridgeInfo, Name::Devices, Name::Health]);
-        self.stale.extend(renderer.own_discovery_names(renderer.config.mqtt.discovery.mode));
+        self.discovery_changed(renderer, None)?;
         self.sources_changed(renderer);
         for device in renderer.store.devices()? {
             self.device_changed(renderer, device.id)?;
@@ -121,10 +128,15 @@ impl Retained {
         };
         let topics = Topics::new(&there.base, &there.prefix);
         let mut names = Vec::new();
+        let gateway = &renderer.config.gateway.id;
         if (&there.prefix, there.mode) != (&here.prefix, here.mode) {
-            names.extend(renderer.own_discovery_names(there.mode));
+            names.extend(renderer.discovery_names(None, there.mode)?);
             for device in renderer.store.devices()? {
-                names.extend(renderer.discovery_names(device.id, there.mode)?);
+                names.extend(renderer.discovery_names(Some(device.id), there.mode)?);
+            }
+            if there.prefix == here.prefix && here.mode != DiscoveryMode::Off {
+                let migration = |name: &Name| Name::Migration(name.topic(&topics, gateway));
+                self.stale.extend(names.iter().map(migration));
             }
         }
         if there.base != here.base {
@@ -137,7 +149,6 @@ impl Retained {
                 names.extend(items.into_iter().map(|item| Name::Item(device.id, item)));
             }
         }
-        let gateway = &renderer.config.gateway.id;
         self.stale.extend(names.into_iter().map(|name| Name::Gone(name.topic(&topics, gateway))));
         // A crash before all of it is cleared leaves the rest: to clear it, the old settings must be used once more.
         note::set_place(&renderer.store, &here)
@@ -187,10 +198,11 @@ impl Retained {
         while let Some(name) = self.stale.first().cloned() {
             let rendered = renderer.retained(&name, now)?;
             self.stale.remove(&name);
-            let (payload, until) = match rendered {
-                Rendered::Keep(payload) => (payload, None),
-                Rendered::Until(payload, until) => (payload, Some(until)),
-                Rendered::Clear => (Bytes::new(), None),
+            let (payload, until, user) = match rendered {
+                Rendered::Keep(payload) => (payload, None, Vec::new()),
+                Rendered::About(payload, user) => (payload, None, user),
+                Rendered::Until(payload, until) => (payload, Some(until), Vec::new()),
+                Rendered::Clear => (Bytes::new(), None, Vec::new()),
                 Rendered::Nothing => continue,
             };
             match until {
@@ -212,7 +224,7 @@ impl Retained {
                 Name::Attribute(..) => {
                     Properties { content_type: Some("text/plain"), ..Properties::default() }
                 }
-                _ => json_properties(),
+                _ => Properties { user, ..json_properties() },
             };
             return Ok(Some((stamp, Publish { topic, payload, retain: true, properties })));
         }
@@ -221,13 +233,27 @@ impl Retained {
 
     /// The broker has acknowledged a document.
     pub(super) fn arrived(&mut self, renderer: &Renderer, stamp: &Stamp) -> Result<(), StoreError> {
-        let Name::Item(device, item) = &stamp.name else { return Ok(()) };
-        if stamp.clears && self.kept.get(&stamp.name) == Some(&stamp.hash) {
-            self.kept.remove(&stamp.name);
-            let mut items = note::items(&renderer.store, *device)?;
-            items.remove(item);
-            note::set_items(&renderer.store, *device, &items)?;
+        let is_newest = self.kept.get(&stamp.name) == Some(&stamp.hash) && !self.stale.contains(&stamp.name);
+        match &stamp.name {
+            _ if !is_newest => Ok(()),
+            Name::GatewayDiscovery => renderer.told_all(None),
+            Name::Discovery(device) => renderer.told_all(Some(*device)),
+            _ if !stamp.clears => Ok(()),
+            Name::GatewayComponent(component, key) => {
+                self.kept.remove(&stamp.name);
+                renderer.taken_back(None, &(component, key.clone()))
+            }
+            Name::Component(device, component, key) => {
+                self.kept.remove(&stamp.name);
+                renderer.taken_back(Some(*device), &(component, key.clone()))
+            }
+            Name::Item(device, item) => {
+                self.kept.remove(&stamp.name);
+                let mut items = note::items(&renderer.store, *device)?;
+                items.remove(item);
+                note::set_items(&renderer.store, *device, &items)
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 }

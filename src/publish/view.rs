@@ -41,7 +41,9 @@ impl View {
     /// A retained document; none where there is nothing to say.
     pub fn retained(&self, name: &Name, now: Timestamp) -> Result<Option<Value>, StoreError> {
         Ok(match self.renderer.retained(name, now)? {
-            Rendered::Keep(document) | Rendered::Until(document, _) => serde_json::from_slice(&document).ok(),
+            Rendered::Keep(document) | Rendered::About(document, _) | Rendered::Until(document, _) => {
+                serde_json::from_slice(&document).ok()
+            }
             Rendered::Clear | Rendered::Nothing => None,
         })
     }
@@ -75,7 +77,7 @@ impl View {
         let renderer = &self.renderer;
         let mut names = renderer.state_names(device)?;
         names.extend([Name::Info(device), Name::Discovery(device)]);
-        names.extend(renderer.discovery_names(device, DiscoveryMode::Component)?);
+        names.extend(renderer.discovery_names(Some(device), DiscoveryMode::Component)?);
         names.extend(note::items(&renderer.store, device)?.into_iter().map(|item| Name::Item(device, item)));
         Ok(self.printed(&names))
     }
@@ -83,10 +85,10 @@ impl View {
     /// Every topic on which something is kept for Home Assistant.
     pub fn discovery_topics(&self) -> Result<Vec<String>, StoreError> {
         let mut names = vec![Name::GatewayDiscovery];
-        names.extend(self.renderer.own_discovery_names(DiscoveryMode::Component));
+        names.extend(self.renderer.discovery_names(None, DiscoveryMode::Component)?);
         for device in self.renderer.store.devices()? {
             names.push(Name::Discovery(device.id));
-            names.extend(self.renderer.discovery_names(device.id, DiscoveryMode::Component)?);
+            names.extend(self.renderer.discovery_names(Some(device.id), DiscoveryMode::Component)?);
         }
         Ok(self.printed(&names))
     }

@@ -43,7 +43,7 @@ async fn both_versions_of_the_protocol_are_spoken_on_one_address_and_strangers_s
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn five_thousand_retained_documents_reach_a_new_subscriber() {
+async fn five_thousand_retained_documents_reach_a_new_subscriber_whatever_qos_it_asks_for() {
     let broker = Broker::start("127.0.0.1:0".parse().unwrap(), None).await.unwrap();
     let address = broker.address();
     let mut tasks = JoinSet::new();
@@ -57,6 +57,10 @@ async fn five_thousand_retained_documents_reach_a_new_subscriber() {
     first.until("bridge/devices", 1).await;
     publishing.stop().await;
     let subscriber = Subscriber::start_at_most_once(address.port(), "sigfox2mqtt/device/#").await;
+    subscriber.until("", 5_000).await;
+    assert_eq!(subscriber.on("/info").len(), 2_500);
+    assert_eq!(subscriber.on("/downlink").len(), 2_500);
+    let subscriber = Subscriber::start(address.port(), "sigfox2mqtt/device/#").await;
     subscriber.until("", 5_000).await;
     assert_eq!(subscriber.on("/info").len(), 2_500);
     assert_eq!(subscriber.on("/downlink").len(), 2_500);

@@ -36,6 +36,8 @@ mod metrics;
 mod mqtt;
 mod mqtt_acks;
 mod mqtt_cuts;
+mod mqtt_documents;
+mod mqtt_neighbours;
 mod mqtt_presence;
 mod mqtt_reference;
 mod mqtt_rights;

@@ -19,14 +19,14 @@ const TYPE: &str = "5f0000000000000000000001";
 const DEVICES: [&str; 3] = ["1A2B3C", "3068E", "002C"];
 
 /// A cloud, a broker and a gateway between them that polls every second.
-struct Site {
-    cloud: Running,
-    broker: Mosquitto,
-    gateway: Gateway,
+pub(crate) struct Site {
+    pub(crate) cloud: Running,
+    pub(crate) broker: Mosquitto,
+    pub(crate) gateway: Gateway,
 }
 
 impl Site {
-    async fn new(world: World) -> Self {
+    pub(crate) async fn new(world: World) -> Self {
         let cloud =
             Simulator::start(world, Options { rate_limits: false, ..Options::default() }).await.unwrap();
         let broker = Mosquitto::start().await;
@@ -59,7 +59,7 @@ impl Site {
     }
 
     /// Has the cloud call back what devices of the type send.
-    async fn call_back(&self, daemon: &Daemon) {
+    pub(crate) async fn call_back(&self, daemon: &Daemon) {
         let url = format!("http://{}/callback/factory/bidir", daemon.address().await);
         let callback = Callback::post("c1", CallbackKind::Bidir, url, Some("callback-token"));
         self.cloud.world(|world| world.device_type_mut(TYPE).unwrap().callbacks.push(callback));
@@ -67,7 +67,7 @@ impl Site {
 }
 
 /// A device type with a grammar, three devices, and so many messages of them in turn, a minute apart.
-fn world(messages: u16) -> World {
+pub(crate) fn world(messages: u16) -> World {
     let kind = DeviceType::new(TYPE, "tank").grammar("count::uint:16 level::uint:8 alarm:3:bool:0");
     let mut world = World::new(7).with_type(kind);
     for device in DEVICES {
@@ -81,14 +81,14 @@ fn world(messages: u16) -> World {
 }
 
 /// One message: its number counts over all devices, its sequence number within its device.
-fn uplink(number: u16, start: Timestamp) -> Uplink {
+pub(crate) fn uplink(number: u16, start: Timestamp) -> Uplink {
     let device = DEVICES[usize::from(number) % DEVICES.len()];
     let payload = format!("{number:04x}{:02x}01", number % 200).parse().unwrap();
     let time = start.plus(Duration::from_secs(60 * u64::from(number)));
     Uplink::new(id(device), time, number / 3, payload)
 }
 
-fn id(text: &str) -> DeviceId {
+pub(crate) fn id(text: &str) -> DeviceId {
     text.parse().unwrap()
 }
 

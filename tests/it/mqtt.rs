@@ -174,15 +174,15 @@ async fn a_command_that_was_not_acknowledged_comes_again() {
         subscriber.publish("sigfox2mqtt/device/1A2B3C/downlink/push", "first");
         subscriber.publish("sigfox2mqtt/bridge/request/device/list", "second");
         let mut publishing = publishing;
-        let first = publishing.inbox.next().await.unwrap();
+        let first = publishing.next_command().await;
         assert_eq!((&first.payload[..], first.retain), (&b"first"[..], false), "MQTT {protocol}");
-        let second = publishing.inbox.next().await.unwrap();
+        let second = publishing.next_command().await;
         assert_eq!(second.topic, "sigfox2mqtt/bridge/request/device/list");
         second.ack();
         drop(first);
         publishing.stop().await;
         let mut publishing = site.publish();
-        let again = publishing.inbox.next().await.unwrap();
+        let again = publishing.next_command().await;
         assert_eq!((&again.payload[..], again.dup), (&b"first"[..], true), "MQTT {protocol}");
         again.ack();
         publishing.stop().await;

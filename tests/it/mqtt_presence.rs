@@ -49,7 +49,7 @@ async fn devices_and_gateway_are_discovered_and_forgotten_with_the_mode() {
     let message = subscriber.until("homeassistant/device/sigfox2mqtt_gw_1A2B3C/config", 1).await[0].json();
     assert_eq!(message["dev"]["name"], json!("Tank 3"));
     assert_eq!(message["cmps"]["field_level"]["unit_of_measurement"], json!("mm"));
-    assert_eq!(message["cmps"]["field_alarm"]["p"], json!("binary_sensor"));
+    assert_eq!(message["cmps"]["flag_alarm"]["p"], json!("binary_sensor"));
     assert_eq!(message["cmps"]["downlink_push"]["enabled_by_default"], json!(false));
     subscriber.until("homeassistant/device/sigfox2mqtt_gw/config", 1).await;
     publishing.stop().await;
@@ -57,9 +57,16 @@ async fn devices_and_gateway_are_discovered_and_forgotten_with_the_mode() {
     let publishing = site.publish();
     let sensor = "homeassistant/sensor/sigfox2mqtt_gw_1A2B3C/field_level/config";
     assert_eq!(subscriber.until(sensor, 1).await[0].json()["dev"]["name"], json!("Tank 3"));
-    let device = subscriber.until("homeassistant/device/sigfox2mqtt_gw_1A2B3C/config", 2).await;
-    assert!(device[1].payload.is_empty(), "the other mode's message is cleared");
+    let device = subscriber.until("homeassistant/device/sigfox2mqtt_gw_1A2B3C/config", 3).await;
+    assert_eq!(device[1].json(), json!({ "migrate_discovery": true }));
+    assert!(device[2].payload.is_empty(), "the other mode's message is cleared");
     subscriber.until("homeassistant/button/sigfox2mqtt_gw/sync/config", 1).await;
+    // Home Assistant keeps the entities' history only if the old topic announces the change before the new ones come.
+    let order: Vec<_> = subscriber.all().iter().map(|message| message.topic.clone()).collect();
+    let nth =
+        |topic: &str, n: usize| order.iter().enumerate().filter(|(_, seen)| *seen == topic).nth(n).unwrap().0;
+    let device_topic = "homeassistant/device/sigfox2mqtt_gw_1A2B3C/config";
+    assert!(nth(device_topic, 1) < nth(sensor, 0));
     publishing.stop().await;
     site.reconfigure(&lines(&broker, "base = \"other\"\n[mqtt.discovery]\nmode = \"off\""));
     let old = Subscriber::start(broker.port(), "sigfox2mqtt/device/1A2B3C/state").await;
@@ -106,4 +113,46 @@ async fn fields_have_topics_of_their_own_where_wanted_and_the_gateway_tells_its_
     }
     assert!(health["outbox"]["depth"].is_u64());
     publishing.stop().await;
+}
+
+#[tokio::test]
+async fn a_field_that_is_no_more_is_taken_back_in_both_modes() {
+    for mode in ["device", "component"] {
+        let broker = Mosquitto::start().await;
+        let subscriber = Subscriber::start(broker.port(), "homeassistant/#").await;
+        let mut site = Site::new(&lines(&broker, &format!("[mqtt.discovery]\nmode = \"{mode}\"")));
+        site.store.record_sweep(&[uplink("1A2B3C", now() - 60, "012c80")], None).unwrap();
+        let publishing = site.publish();
+        subscriber.until("sigfox2mqtt_gw/config", usize::from(mode == "device")).await;
+        let whole = "homeassistant/device/sigfox2mqtt_gw_1A2B3C/config";
+        let sensor = "homeassistant/sensor/sigfox2mqtt_gw_1A2B3C/field_level/config";
+        let topic = if mode == "device" { whole } else { sensor };
+        subscriber.until(topic, 1).await;
+        site.drained().await;
+        publishing.stop().await;
+        // The device's decoder is another one from now on.
+        let other =
+            format!("[mqtt.discovery]\nmode = \"{mode}\"\n[decoders.other]\nformat = \"depth::uint:16\"\n");
+        site.reconfigure_decoder("1A2B3C", "other", &lines(&broker, &other));
+        let publishing = site.publish();
+        let last = subscriber.until(topic, 2).await.pop().unwrap();
+        if mode == "device" {
+            let entities = &last.json()["cmps"];
+            assert_eq!(entities["field_level"], json!({ "p": "sensor" }));
+            assert_eq!(entities["flag_alarm"], json!({ "p": "binary_sensor" }));
+            assert_eq!(entities["field_depth"]["p"], json!("sensor"));
+        } else {
+            assert!(last.payload.is_empty());
+            subscriber.until("field_depth/config", 1).await;
+        }
+        publishing.stop().await;
+        // Taken back once: the next start knows nothing of them any more.
+        let publishing = site.publish();
+        publishing.replies.birth().await;
+        let again = if mode == "device" { whole } else { "field_depth/config" };
+        let before = subscriber.on(again).len();
+        let last = subscriber.until(again, before + 1).await.pop().unwrap();
+        assert_eq!(last.json()["cmps"].get("field_level"), None);
+        publishing.stop().await;
+    }
 }

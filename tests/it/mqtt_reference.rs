@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jsonschema::Validator;
 use sigfox2mqtt::clock;
 use sigfox2mqtt::model::{Downlink, DownlinkState, Event, Location, LocationSource, Timestamp};
 use sigfox2mqtt::store::QueueChange;
@@ -10,14 +11,16 @@ use crate::publisher_rig::{Site, uplink};
 use crate::support::mosquitto::Mosquitto;
 use crate::support::subscriber::{Received, Subscriber};
 
-/// A row of the table: whether it is retained, its keys, and whether more may follow.
-struct Row {
+/// A row of the table: whether it is retained, its keys, whether more may follow, and its JSON Schema.
+pub(crate) struct Row {
     retained: bool,
     keys: Vec<String>,
     open: bool,
+    pub(crate) schema: Option<Validator>,
 }
 
-fn table() -> BTreeMap<String, Row> {
+/// The table by its topics, spelled as there.
+pub(crate) fn table() -> BTreeMap<String, Row> {
     let path = format!("{}/docs/mqtt.md", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(path).unwrap();
     let (_, section) = text.split_once("## What is published").unwrap();
@@ -28,13 +31,23 @@ fn table() -> BTreeMap<String, Row> {
         let spelled = cells[2].strip_prefix('`').and_then(|rest| rest.split_once('`'));
         let (keys, rest) = spelled.unwrap_or(("", ""));
         let keys = keys.split_whitespace().map(str::to_owned).collect();
-        Some((topic, Row { retained: cells[1] == "yes", keys, open: rest.contains("own") }))
+        let link = cells[3].rsplit_once("](schema/").and_then(|(_, link)| link.strip_suffix(".json)"));
+        let schema = link.map(schema);
+        Some((topic, Row { retained: cells[1] == "yes", keys, open: rest.contains("own"), schema }))
     };
     section.lines().filter(|line| line.starts_with("| `")).filter_map(row).collect()
 }
 
+/// A schema of the documentation, by its name; formats count.
+pub(crate) fn schema(name: &str) -> Validator {
+    let path = format!("{}/docs/schema/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(path).unwrap();
+    let schema = serde_json::from_str(&text).unwrap();
+    jsonschema::options().should_validate_formats(true).build(&schema).unwrap()
+}
+
 /// The topic as the table spells it.
-fn spelled(topic: &str) -> String {
+pub(crate) fn spelled(topic: &str) -> String {
     let topic = topic.replace("homeassistant/", "<prefix>/").replace("sigfox2mqtt/", "<b>/");
     let topic = topic.replace("sigfox2mqtt_gw", "sigfox2mqtt_<gw>").replace("1A2B3C", "<id>");
     let topic = topic.replace("sources/factory", "sources/<source>").replace("item/set-7", "item/<item>");
@@ -111,5 +124,8 @@ async fn every_topic_of_the_reference_is_published_as_it_says_and_no_other() {
             keys.truncate(row.keys.len());
         }
         assert_eq!(keys, row.keys, "{topic}");
+        if let Some(schema) = &row.schema {
+            schema.validate(&document.into()).unwrap_or_else(|fault| panic!("{topic}: {fault}"));
+        }
     }
 }

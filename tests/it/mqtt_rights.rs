@@ -59,7 +59,7 @@ async fn the_templates_let_through_what_is_needed_and_nothing_else() {
             .unwrap();
         assert!(status.success());
     }
-    let command = publishing.inbox.next().await.unwrap();
+    let command = publishing.next_command().await;
     assert_eq!(command.payload, "yes");
     command.ack();
     publishing.stop().await;

@@ -8,7 +8,7 @@ use sigfox2mqtt::decode::Registry;
 use sigfox2mqtt::ingest::StatusBoard;
 use sigfox2mqtt::model::{SourceName, Timestamp, Uplink};
 use sigfox2mqtt::mqtt::topic::Topics;
-use sigfox2mqtt::mqtt::{self, Inbox};
+use sigfox2mqtt::mqtt::{self, Inbox, Message};
 use sigfox2mqtt::publish::{Parts, Publisher, Replies, Run, replies};
 use sigfox2mqtt::store::{Options, Store};
 use tempfile::TempDir;
@@ -61,6 +61,13 @@ impl Site {
         self.config = Arc::new(config(mqtt));
     }
 
+    /// The same, with another decoder for a device.
+    pub(crate) fn reconfigure_decoder(&mut self, device: &str, decoder: &str, mqtt: &str) {
+        let mut config = config(mqtt);
+        config.devices.get_mut(&device.parse().unwrap()).unwrap().decoder = Some(decoder.to_owned());
+        self.config = Arc::new(config);
+    }
+
     /// Begins to publish.
     pub(crate) fn publish(&self) -> Publishing {
         let config = &self.config;
@@ -94,6 +101,17 @@ impl Site {
 }
 
 impl Publishing {
+    /// The next message but our own greeting, which the broker brings back.
+    pub(crate) async fn next_command(&mut self) -> Message {
+        loop {
+            let message = self.inbox.next().await.unwrap();
+            if !message.topic.ends_with("/hello") {
+                return message;
+            }
+            message.ack();
+        }
+    }
+
     /// Ends in order.
     pub(crate) async fn stop(mut self) {
         self.stop.cancel();

@@ -6,6 +6,7 @@ pub(crate) mod proxy;
 pub(crate) mod puback;
 pub(crate) mod shim;
 pub(crate) mod subscriber;
+pub(crate) mod watcher;
 
 use std::time::{Duration, Instant};
 

@@ -68,7 +68,7 @@ pub(crate) fn execute(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
         for source in &config.sources {
             findings.extend(source::try_out(source).await);
         }
-        findings.push(broker::try_out(config).await);
+        findings.extend(broker::try_out(config).await);
         findings
     }));
     let exit = if findings.iter().any(|finding| finding.verdict == Verdict::Fail) {

@@ -30,6 +30,12 @@ pub(super) struct Described<'a> {
     pub(super) takes_downlinks: bool,
 }
 
+/// An entity as it is remembered: its component and its key.
+pub(super) type EntityId = (&'static str, String);
+
+/// Every component that we have entities of.
+const COMPONENTS: [&str; 5] = ["binary_sensor", "button", "device_tracker", "sensor", "text"];
+
 /// An entity: its key within the device, its component (`sensor`, …) and its settings.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Entity {
@@ -38,10 +44,23 @@ pub(super) struct Entity {
     settings: Map<String, Value>,
 }
 
+impl Entity {
+    /// As it is remembered.
+    pub(super) fn id(self) -> EntityId {
+        (self.component, self.key)
+    }
+}
+
+/// Reads what was remembered as `<component> <key>`.
+pub(super) fn parse_entity(text: &str) -> Option<EntityId> {
+    let (component, key) = text.split_once(' ')?;
+    Some((COMPONENTS.into_iter().find(|known| *known == component)?, key.to_owned()))
+}
+
 impl Gateway<'_> {
-    /// The discovery message of a device with all of its entities.
-    pub(super) fn device(&self, device: &Described<'_>) -> Value {
-        self.message(&self.device_block(device), &self.entities(device))
+    /// The discovery message of a device with these entities, and without those that were removed.
+    pub(super) fn device(&self, device: &Described<'_>, entities: &[Entity], removed: &[EntityId]) -> Value {
+        message(&self.device_block(device), entities, removed)
     }
 
     /// The discovery message of one entity, for hosts that know no device discovery.
@@ -50,8 +69,8 @@ impl Gateway<'_> {
     }
 
     /// The discovery message of the gateway itself.
-    pub(super) fn itself(&self, sources: &[SourceName]) -> Value {
-        self.message(&self.own_block(), &self.own_entities(sources))
+    pub(super) fn itself(&self, entities: &[Entity], removed: &[EntityId]) -> Value {
+        message(&self.own_block(), entities, removed)
     }
 
     /// The discovery message of one of the gateway's own entities.
@@ -75,18 +94,6 @@ impl Gateway<'_> {
             Some(device) => format!("sigfox2mqtt_{}_{device}", self.id),
             None => format!("sigfox2mqtt_{}", self.id),
         }
-    }
-
-    fn message(&self, device: &Value, entities: &[Entity]) -> Value {
-        let components: Map<String, Value> = entities
-            .iter()
-            .map(|entity| {
-                let mut settings = Map::from_iter([("p".to_owned(), json!(entity.component))]);
-                settings.extend(entity.settings.clone());
-                (entity.key.clone(), Value::Object(settings))
-            })
-            .collect();
-        json!({ "dev": device, "o": origin(), "cmps": components })
     }
 
     fn device_block(&self, device: &Described<'_>) -> Value {
@@ -219,9 +226,11 @@ impl Gateway<'_> {
                 FieldKind::Text => {}
             }
         }
-        let component = if field.kind == FieldKind::Bool { "binary_sensor" } else { "sensor" };
+        // Keys differ by component: a field that becomes another kind is a new entity, and the old one is removed.
+        let (component, kind) =
+            if field.kind == FieldKind::Bool { ("binary_sensor", "flag") } else { ("sensor", "field") };
         let name = settings.name.clone().unwrap_or_else(|| readable(&field.key));
-        self.entity(Some(device), &format!("field_{}", slug(&field.key)), component, &name, said)
+        self.entity(Some(device), &format!("{kind}_{}", slug(&field.key)), component, &name, said)
     }
 
     /// The entities of the gateway: its connection, its outbox, *sync now*, and how each source does.
@@ -306,6 +315,18 @@ impl Gateway<'_> {
         }
         Entity { key: key.to_owned(), component, settings: all }
     }
+}
+
+/// A device with its entities. One that is named with its platform alone is removed.
+fn message(device: &Value, entities: &[Entity], removed: &[EntityId]) -> Value {
+    let present = entities.iter().map(|entity| {
+        let mut settings = Map::from_iter([("p".to_owned(), json!(entity.component))]);
+        settings.extend(entity.settings.clone());
+        (entity.key.clone(), Value::Object(settings))
+    });
+    let absent = removed.iter().map(|(component, key)| (key.clone(), json!({ "p": component })));
+    let components: Map<String, Value> = absent.chain(present).collect();
+    json!({ "dev": device, "o": origin(), "cmps": components })
 }
 
 /// An entity's message where it comes alone.

@@ -21,14 +21,16 @@ fn a_device_is_described_with_all_of_its_entities() {
     let topics = Topics::new("sigfox2mqtt", "homeassistant");
     let gateway = Gateway { id: "gw1", topics: &topics };
     let fields = [field("level", FieldKind::Number), field("alarm on/off", FieldKind::Bool)];
-    insta::assert_json_snapshot!(gateway.device(&described(&fields)));
+    let described = described(&fields);
+    insta::assert_json_snapshot!(gateway.device(&described, &gateway.entities(&described), &[]));
 }
 
 #[test]
 fn the_gateway_is_a_device_of_its_own() {
     let topics = Topics::new("sigfox2mqtt", "homeassistant");
     let gateway = Gateway { id: "gw1", topics: &topics };
-    insta::assert_json_snapshot!(gateway.itself(&["factory".parse().unwrap()]));
+    let entities = gateway.own_entities(&["factory".parse().unwrap()]);
+    insta::assert_json_snapshot!(gateway.itself(&entities, &[]));
 }
 
 #[test]
@@ -45,4 +47,21 @@ fn unique_ids_do_not_depend_on_names_and_are_unique() {
     let ids = unique(&described(&fields));
     assert_eq!(ids, unique(&Described { name: "Another", model: None, ..described(&fields) }));
     assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), ids.len(), "{ids:?}");
+}
+
+#[test]
+fn an_entity_that_is_no_more_is_named_with_its_platform_alone() {
+    let topics = Topics::new("b", "ha");
+    let gateway = Gateway { id: "gw1", topics: &topics };
+    let fields = [field("level", FieldKind::Number)];
+    let described = described(&fields);
+    let removed: Vec<EntityId> = ["sensor field_old", "binary_sensor flag_level"]
+        .iter()
+        .filter_map(|text| parse_entity(text))
+        .collect();
+    let message = gateway.device(&described, &gateway.entities(&described), &removed);
+    assert_eq!(message["cmps"]["field_old"], json!({ "p": "sensor" }));
+    assert_eq!(message["cmps"]["flag_level"], json!({ "p": "binary_sensor" }));
+    assert_eq!(message["cmps"]["field_level"]["p"], "sensor");
+    assert_eq!(parse_entity("climate x"), None);
 }

@@ -7,23 +7,26 @@ use super::VERSION;
 use super::device::own_fields;
 use crate::ingest::SourceStatus;
 use crate::model::{DeviceId, SourceName, Timestamp};
+use crate::publish::Presence;
 
 /// Whether the gateway is there (`bridge/state`).
 #[derive(Debug, Clone, Copy, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BridgeState {
     v: u8,
-    state: &'static str,
+    state: Presence,
 }
 
 impl BridgeState {
     /// The gateway is there.
-    pub const ONLINE: Self = Self { v: VERSION, state: "online" };
+    pub const ONLINE: Self = Self { v: VERSION, state: Presence::Online };
     /// The gateway is not there; also its testament.
-    pub const OFFLINE: Self = Self { v: VERSION, state: "offline" };
+    pub const OFFLINE: Self = Self { v: VERSION, state: Presence::Offline };
 }
 
 /// What the gateway is (`bridge/info`).
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BridgeInfo<'a> {
     /// Version of the document.
     pub v: u8,
@@ -47,6 +50,7 @@ pub struct BridgeInfo<'a> {
 
 /// A source in `bridge/info`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SourceRow<'a> {
     /// Its name.
     pub name: &'a SourceName,
@@ -58,6 +62,7 @@ pub struct SourceRow<'a> {
 
 /// How a source does (`bridge/sources/<source>`).
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SourceDocument<'a> {
     v: u8,
     #[serde(flatten)]
@@ -74,6 +79,7 @@ impl<'a> SourceDocument<'a> {
 
 /// All devices (`bridge/devices`).
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DeviceIndex {
     /// Version of the document.
     pub v: u8,
@@ -83,6 +89,7 @@ pub struct DeviceIndex {
 
 /// A device in the index.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DeviceIndexRow {
     /// Its identifier.
     pub id: DeviceId,
@@ -97,9 +104,12 @@ pub struct DeviceIndexRow {
 
 /// Something that happened to the gateway (`bridge/event`).
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BridgeEvent<'a> {
     v: u8,
+    /// What happened.
     event: &'a str,
+    /// When.
     time: Timestamp,
     #[serde(flatten)]
     detail: Map<String, Value>,

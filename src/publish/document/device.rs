@@ -11,6 +11,7 @@ use crate::model::{CloudState, DeviceId, SourceName, Timestamp};
 
 /// What a device is.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DeviceInfo<'a> {
     /// Version of the document.
     pub v: u8,
@@ -41,6 +42,7 @@ pub struct DeviceInfo<'a> {
 
 /// A device type.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TypeRow<'a> {
     /// Its identifier.
     pub id: &'a str,
@@ -50,6 +52,7 @@ pub struct TypeRow<'a> {
 
 /// A field of the catalogue.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FieldRow<'a> {
     /// Its key in `fields`.
     pub key: &'a str,
@@ -68,6 +71,7 @@ pub struct FieldRow<'a> {
 
 /// How a device can be sent a downlink.
 #[derive(Debug, Clone, Copy, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DownlinkCapability<'a> {
     /// `callback`, `direct`, `soracom` or `none`.
     pub mode: &'static str,
@@ -97,10 +101,14 @@ impl<'a> From<&'a FieldInfo> for FieldRow<'a> {
 
 /// What the network reported about a device.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ServiceEvent<'a> {
     v: u8,
+    /// About whom.
     device: DeviceId,
+    /// When.
     time: Timestamp,
+    /// What kind of report: `status`, `error`, ….
     kind: &'a str,
     #[serde(flatten)]
     detail: Map<String, Value>,

@@ -8,22 +8,37 @@ use crate::model::{DeviceId, Downlink, DownlinkPayload, DownlinkState, Evidence,
 
 /// A downlink as it is, or as it was right after a transition.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DownlinkItem<'a> {
     v: u8,
+    /// Its name, within its device.
     id: &'a ItemId,
+    /// Whom it is for.
     device: DeviceId,
+    /// Where it is.
     state: DownlinkState,
+    /// Whether it changes no more.
     #[serde(rename = "final")]
     is_final: bool,
+    /// How sure that is.
     evidence: Option<Evidence>,
+    /// Its eight bytes.
     data: Option<DownlinkPayload>,
+    /// When the command came.
     created: Timestamp,
+    /// When it entered its state.
     updated: Timestamp,
+    /// When its time runs out.
     expires: Timestamp,
+    /// How it was given to the cloud: `callback`, `direct` or `soracom`.
     via: Option<&'a str>,
+    /// Why it is in its state, where that needs a word.
     reason: Option<&'a str>,
+    /// Every state with the time at which it was entered.
     history: &'a [(DownlinkState, Timestamp)],
+    /// The uplink that it answers.
     uplink: Option<String>,
+    /// What the sender of the command called it.
     transaction: Option<&'a str>,
 }
 
@@ -51,6 +66,7 @@ impl<'a> From<&'a Downlink> for DownlinkItem<'a> {
 
 /// A device's queue at a glance.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DownlinkSummary<'a> {
     /// Version of the document.
     pub v: u8,
@@ -74,6 +90,7 @@ pub struct DownlinkSummary<'a> {
 
 /// Downlinks of a UTC day.
 #[derive(Debug, Clone, Copy, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Quota {
     /// Given to the cloud today.
     pub used: u32,
@@ -83,12 +100,19 @@ pub struct Quota {
 
 /// An item in the summary.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct QueueRow<'a> {
+    /// Its name, within its device.
     id: &'a ItemId,
+    /// Where it is.
     state: DownlinkState,
+    /// Its eight bytes.
     data: Option<DownlinkPayload>,
+    /// When it entered its state.
     updated: Timestamp,
+    /// When its time runs out.
     expires: Timestamp,
+    /// Why it is in its state, where that needs a word.
     reason: Option<&'a str>,
 }
 

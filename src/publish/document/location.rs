@@ -7,20 +7,28 @@ use crate::model::{Location, LocationSource, Timestamp, UplinkId};
 
 /// A location with the uplink that it belongs to.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LocationDocument {
     v: u8,
     #[serde(flatten)]
     place: Place,
+    /// The uplink that it came with; none where the cloud told of the place before the uplink.
     uplink: Option<String>,
 }
 
 /// A location within another document.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Place {
+    /// Degrees north.
     latitude: f64,
+    /// Degrees east.
     longitude: f64,
+    /// Metres.
     gps_accuracy: Option<f64>,
+    /// How it was found.
     source: LocationSource,
+    /// When the device was there.
     time: Timestamp,
 }
 

@@ -5,8 +5,12 @@
 mod bridge;
 mod device;
 mod downlink;
+mod hello;
 mod location;
 mod outbox;
+mod response;
+#[cfg(test)]
+mod schema;
 mod uplink;
 
 use bytes::Bytes;
@@ -17,8 +21,10 @@ pub use bridge::{
 };
 pub use device::{DeviceInfo, DownlinkCapability, FieldRow, ServiceEvent, TypeRow};
 pub use downlink::{DownlinkItem, DownlinkSummary, QueueRow, Quota};
+pub use hello::Hello;
 pub use location::{LocationDocument, Place};
 pub use outbox::OutboxRow;
+pub use response::{Response, ResponseError};
 pub use uplink::UplinkDocument;
 
 /// Version of every document (`"v"`).

@@ -7,25 +7,44 @@ use crate::model::{DeviceId, Fields, LinkQuality, Payload, SourceName, Timestamp
 
 /// One uplink, or a device's state: the newest uplink with the fields of all uplinks merged over time.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct UplinkDocument<'a> {
     v: u8,
+    /// `<device>-<seconds of time>-<seq>`, or `…-x<CRC-16 of data>` without a sequence number.
     id: String,
+    /// The device that sent it.
     device: DeviceId,
+    /// What the device is called.
     name: &'a str,
+    /// The source that told of it first.
     source: &'a SourceName,
+    /// When the network received it.
     time: Timestamp,
+    /// When it came here.
     received: Timestamp,
+    /// Whether it was already history when it was first seen, or is published again on request.
     replay: bool,
+    /// The device's own count of its messages.
     seq: Option<u16>,
+    /// The payload.
     data: &'a Payload,
+    /// What the decoder could read.
     fields: &'a Fields,
+    /// The decoder.
     decoder: Option<&'a str>,
+    /// What could not be read, in words.
     errors: &'a [String],
+    /// How good the link is.
     lqi: Option<LinkQuality>,
+    /// Signal strength in dBm.
     rssi: Option<f32>,
+    /// Signal-to-noise ratio in dB.
     snr: Option<f32>,
+    /// How many base stations received it.
     stations: Option<u16>,
+    /// Whether the device asked for a downlink with it.
     ack: Option<bool>,
+    /// Where the device was.
     location: Option<Place>,
 }
 

@@ -4,9 +4,10 @@ use tokio::time::Instant;
 
 use super::{Publisher, RETRY};
 use crate::mqtt::{News, Verdict};
-use crate::publish::Count;
+use crate::publish::document::{Hello, print};
 use crate::publish::flight::Cargo;
 use crate::publish::outbox::Refusal;
+use crate::publish::{Count, Reply};
 
 impl Publisher {
     pub(super) fn hear(&mut self, news: News) {
@@ -15,6 +16,9 @@ impl Publisher {
                 self.online = Some((epoch, false));
                 self.renderer.run.count(Count::Connection, 1);
                 self.outbox.more();
+                if !std::mem::replace(&mut self.said_hello, true) {
+                    self.replies.push_front(self.hello());
+                }
                 if self.start_over || !session_present {
                     self.start_over = false;
                     self.everything_again();
@@ -38,6 +42,12 @@ impl Publisher {
                 }
             }
         }
+    }
+
+    /// Who else publishes below our base listens for this.
+    fn hello(&self) -> Reply {
+        let payload = print(&Hello::new(&self.renderer.config.gateway.id, false));
+        Reply { topic: self.renderer.topics.hello(), payload, correlation: None, replays: None }
     }
 
     fn landed(&mut self, cargo: Cargo, topic: &str, verdict: Verdict) {
@@ -75,7 +85,7 @@ impl Publisher {
                 self.unless_failed(parked);
             }
             Cargo::Retained(_) => tracing::warn!(topic, reason, "document refused"),
-            Cargo::Reply(_) => tracing::warn!(topic, reason, "answer refused"),
+            Cargo::Reply(_) => tracing::warn!(topic, reason, "message refused"),
             Cargo::BridgeState => tracing::error!(topic, reason, "the broker refuses to know our state"),
         }
     }

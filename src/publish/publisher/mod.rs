@@ -4,6 +4,7 @@
 //! that line sends it again. A retained document is only a name until there is room for it, so memory is bounded
 //! by the number of devices.
 
+mod birth;
 mod hear;
 mod send;
 
@@ -14,6 +15,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use self::birth::Births;
 use super::document::{BridgeState, print};
 use super::flight::{Cargo, Flights};
 use super::outage::Outages;
@@ -78,10 +80,13 @@ pub struct Publisher {
     outbox: Outbox,
     replies: VecDeque<Reply>,
     retained: Retained,
+    /// Whether other gateways below our base were told of us: once a run is enough, as they answer.
+    said_hello: bool,
     /// Whether all documents are due on the next connection, whatever the broker remembers.
     start_over: bool,
     retained_turn: bool,
     paused_until: Option<Instant>,
+    births: Births,
     everything_at: Option<Instant>,
     health_at: Instant,
 }
@@ -101,9 +106,11 @@ impl Publisher {
             outbox: Outbox::new(),
             replies: VecDeque::new(),
             retained: Retained::default(),
+            said_hello: false,
             start_over: true,
             retained_turn: false,
             paused_until: None,
+            births: Births::default(),
             everything_at: None,
             health_at: Instant::now() + health::INTERVAL,
         }
@@ -129,6 +136,9 @@ impl Publisher {
             self.take_changes();
             self.send();
             self.settle();
+            if self.retained.is_fresh() {
+                self.births.done(Instant::now());
+            }
             let next_wake = self.next_wake();
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -194,8 +204,7 @@ impl Publisher {
             }
             Order::Birth => {
                 let pause = Duration::from_millis(fastrand::u64(BIRTH_PAUSE_MS));
-                // A second birth before the first is answered is answered with it.
-                self.everything_at.get_or_insert(Instant::now() + pause);
+                self.births.born(Instant::now(), pause);
             }
         }
     }
@@ -205,7 +214,7 @@ impl Publisher {
         // At most once a second, and after a jump of the clock at the latest with the next health.
         let due =
             self.retained.next_due().map(|due| Instant::now() + due.since(now) + Duration::from_secs(1));
-        let times = [self.paused_until, self.everything_at, due, Some(self.health_at)];
+        let times = [self.paused_until, self.births.due(), self.everything_at, due, Some(self.health_at)];
         times.into_iter().flatten().min().unwrap_or(self.health_at)
     }
 
@@ -215,7 +224,8 @@ impl Publisher {
             self.paused_until = None;
             self.outbox.more();
         }
-        if self.everything_at.is_some_and(|at| at <= now) {
+        let is_missed = self.everything_at.is_some_and(|at| at <= now);
+        if self.births.begin(now) || is_missed {
             self.everything_at = None;
             self.everything_again();
         }
