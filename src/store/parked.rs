@@ -82,13 +82,16 @@ impl Store {
 
     fn retry_one(&self, number: u64, record: &ParkedRecord) -> Result<bool, StoreError> {
         let mut memory = self.memory();
-        let event = self.parked_event(&memory, record)?;
         let mut commit = Commit::default();
         commit.remove(Table::Parked, number.to_be_bytes());
-        let staged = memory.outbox.stage(&self.database(), &mut commit, event.as_slice())?;
+        let Some(event) = self.parked_event(&memory, record)? else {
+            self.database().apply(&commit)?;
+            return Ok(false);
+        };
+        let staged = memory.outbox.stage_for_broker(&self.database(), &mut commit, &event)?;
         self.database().apply(&commit)?;
         memory.outbox.keep(&staged);
-        Ok(event.is_some())
+        Ok(true)
     }
 
     /// Forgets one event, or all that are parked; says how many. Uplinks stay in the history. Durable when this

@@ -89,6 +89,18 @@ impl Outboxes {
         staged.collect::<Result<_, StoreError>>().map(StagedEvents)
     }
 
+    /// Puts an event into a commit for the broker alone: the tenants have had it.
+    pub(in crate::store) fn stage_for_broker(
+        &self,
+        database: &Database,
+        commit: &mut Commit,
+        event: &Event,
+    ) -> Result<StagedEvents, StoreError> {
+        let of_broker = self.of.get(&Reader::Broker);
+        let staged = of_broker.map(|outbox| outbox.stage(database, commit, std::slice::from_ref(event)));
+        Ok(StagedEvents(staged.transpose()?.map(|staged| (Reader::Broker, staged)).into_iter().collect()))
+    }
+
     /// Takes over what a commit has written.
     pub(in crate::store) fn keep(&mut self, staged: &StagedEvents) {
         for (reader, staged) in &staged.0 {

@@ -1,5 +1,7 @@
 //! What the broker refuses, kept aside.
 
+use std::collections::BTreeSet;
+
 use super::{Rig, id, location, printed, publish_all, time, uplink, waiting};
 use crate::model::Event;
 use crate::store::Store;
@@ -18,7 +20,7 @@ async fn a_parked_event_is_listed_retried_or_dropped_over_a_restart() {
     let rig = Rig::new();
     rig.store.record_sweep(&[uplink("A", 0, Some(1)), uplink("A", 1000, Some(2))], None).unwrap();
     let events: Vec<Event> =
-        rig.store.outbox_head(&Default::default(), 9).unwrap().into_iter().map(|entry| entry.event).collect();
+        rig.store.outbox_head(&BTreeSet::new(), 9).unwrap().into_iter().map(|entry| entry.event).collect();
     publish_all(&rig.store);
     let uplinks: Vec<&Event> = events.iter().filter(|event| matches!(event, Event::Uplink(_))).collect();
     for (event, reason) in
@@ -47,6 +49,16 @@ async fn a_parked_event_is_listed_retried_or_dropped_over_a_restart() {
     let rig = rig.reopened();
     assert_eq!(waiting(&rig.store), ["up A-1789000000-1", "up A-1789000001-2"]);
     assert_eq!(parked(&rig.store), []);
+}
+
+#[tokio::test]
+async fn a_tenant_that_has_had_an_event_is_not_given_it_again() {
+    let rig = Rig::new();
+    let tenant = rig.store.tenant("studio").unwrap();
+    rig.store.park(&located(0), "t", "no", time(0)).unwrap();
+    assert_eq!(rig.store.retry_parked(None).await.unwrap(), 1);
+    assert_eq!(waiting(&rig.store), ["location A"]);
+    assert_eq!(tenant.head(&BTreeSet::new(), 9).unwrap(), []);
 }
 
 #[test]
