@@ -11,6 +11,8 @@ pub enum Name {
     BridgeState,
     /// A discovery topic whose entities are about to be told of on another one: Home Assistant keeps their history.
     Migration(String),
+    /// The same topic, cleared before the entities are told of anew: cleared later, Home Assistant takes it for a conflict.
+    Migrated(String),
     /// `bridge/info`.
     BridgeInfo,
     /// `bridge/sources/<source>`.
@@ -70,7 +72,7 @@ impl Name {
             Self::Downlink(device) => topics.device(*device, "downlink"),
             Self::Item(device, item) => topics.downlink_item(*device, item),
             Self::Devices => topics.bridge("devices"),
-            Self::Migration(topic) | Self::Gone(topic) => topic.clone(),
+            Self::Migration(topic) | Self::Migrated(topic) | Self::Gone(topic) => topic.clone(),
         }
     }
 }

@@ -99,7 +99,7 @@ impl Renderer {
             Name::Availability(device) => self.availability(*device, now),
             Name::Attribute(device, field) => self.attribute(*device, field),
             Name::Migration(_) => Ok(Rendered::Keep(Bytes::from_static(br#"{"migrate_discovery":true}"#))),
-            Name::Gone(_) => Ok(Rendered::Clear),
+            Name::Migrated(_) | Name::Gone(_) => Ok(Rendered::Clear),
             Name::Info(device) => self.info(*device),
             Name::State(device) => self.state(*device),
             Name::Location(device) => self.location(*device),

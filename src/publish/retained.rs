@@ -135,8 +135,10 @@ impl Retained {
                 names.extend(renderer.discovery_names(Some(device.id), there.mode)?);
             }
             if there.prefix == here.prefix && here.mode != DiscoveryMode::Off {
-                let migration = |name: &Name| Name::Migration(name.topic(&topics, gateway));
-                self.stale.extend(names.iter().map(migration));
+                for name in names.drain(..) {
+                    let topic = name.topic(&topics, gateway);
+                    self.stale.extend([Name::Migration(topic.clone()), Name::Migrated(topic)]);
+                }
             }
         }
         if there.base != here.base {

@@ -268,7 +268,7 @@ with tempfile.TemporaryDirectory() as temporary:
     (home / "configuration.yaml").write_text(
         f"homeassistant:\n  name: Test\n  time_zone: UTC\n  unit_system: metric\n"
         f"http:\n  server_host: 127.0.0.1\n  server_port: {ports['home']}\nconfig:\napi:\nonboarding:\n"
-        f"logger:\n  default: warning\n  logs:\n    homeassistant.components.mqtt: info\n"
+        f"logger:\n  default: warning\n"
     )
     hass = [sys.executable, "-m", "homeassistant", "-c", str(home), "--skip-pip"]
     with (

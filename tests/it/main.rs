@@ -25,6 +25,7 @@ mod downlink_command;
 mod downlink_day;
 mod downlink_dispatch;
 mod gateway_callbacks;
+mod guides;
 mod house;
 mod ingest;
 mod ingest_rig;
