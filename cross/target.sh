@@ -106,7 +106,8 @@ hide_paths() {
 }
 
 # What the release carries needlessly, after `equip`: nothing unwinds (panic = "abort"), and glibc 2.36 reads packed
-# relocations. Not for tests, which unwind.
+# relocations, where the linker makes them (Debian 12's for x86; the others leave them as they are). Not for tests,
+# which unwind.
 slim() {
     CARGO_ENCODED_RUSTFLAGS+=$'\x1f'-Cforce-unwind-tables=no$'\x1f'-Clink-arg=-Wl,-z,pack-relative-relocs
 }

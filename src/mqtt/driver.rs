@@ -90,12 +90,7 @@ impl Driver {
                 Err(fault) => fault,
             };
             let Ended { arrived, size } = self.shared.offline();
-            if let Finding::TooLarge(size) = size {
-                tracing::error!(
-                    broker = %self.options.place(), size,
-                    "the broker closes the connection at a packet of this size; such packets are not sent any more"
-                );
-            }
+            self.report_size(&size);
             let is_thrown_out =
                 fault == Fault::closed() && size == Finding::Nothing && (1..GOOD).contains(&arrived);
             thrown_out = if is_thrown_out { thrown_out + 1 } else { 0 };
@@ -136,6 +131,15 @@ impl Driver {
         loop {
             look.tick().await;
             self.beat();
+        }
+    }
+
+    fn report_size(&self, found: &Finding) {
+        if let Finding::TooLarge(size) = found {
+            tracing::error!(
+                broker = %self.options.place(), size,
+                "the broker closes the connection at a packet of this size; such packets are not sent any more"
+            );
         }
     }
 
