@@ -73,6 +73,7 @@ pub async fn run(config: Config, oversight: Oversight, stop: impl Future<Output 
         vitals: vitals.clone(),
         run: run.clone(),
         tally: Tally::default(),
+        recent: oversight.log.as_ref().map(|log| log.recent.clone()).unwrap_or_default(),
     };
     let first = Shift::prepare(&house, &plan).await?;
     let (reliefs, relieved) = mpsc::channel(1);

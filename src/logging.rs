@@ -1,6 +1,7 @@
 //! Where log lines go: standard error, in colour on a terminal; under systemd the journal, with priority and fields.
 
 mod journal;
+mod recent;
 
 use std::io::IsTerminal as _;
 
@@ -16,12 +17,16 @@ use tracing_subscriber::{Layer, Registry, reload};
 
 use self::journal::Journal;
 
+pub use recent::{Line, Recent};
+
 /// What is logged unless `--log` says otherwise. The libraries' own lines speak of packets, not of the gateway.
 const DEFAULT_FILTER: &str = "warn,sigfox2mqtt=info,rumqttd=error,rumqttc=error,sled=error";
 
 /// What is logged, changeable while the program runs.
 pub struct Filter {
     handle: reload::Handle<Targets, Registry>,
+    /// The last warnings and errors that it let through.
+    pub recent: Recent,
 }
 
 impl Filter {
@@ -41,9 +46,10 @@ impl Filter {
 pub fn start(filter: Option<&str>) -> anyhow::Result<Filter> {
     let filter = parse(filter.unwrap_or(DEFAULT_FILTER)).context("--log")?;
     let (filter, handle) = reload::Layer::new(filter);
-    let subscriber = tracing_subscriber::registry().with(filter).with(lines());
+    let recent = Recent::default();
+    let subscriber = tracing_subscriber::registry().with(filter).with(lines()).with(recent.clone());
     subscriber.try_init().context("logging is on already")?;
-    Ok(Filter { handle })
+    Ok(Filter { handle, recent })
 }
 
 /// What writes the lines. A terminal that inherited `JOURNAL_STREAM` is still a terminal.

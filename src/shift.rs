@@ -21,6 +21,7 @@ use crate::decode::Registry;
 use crate::downlink::{Dispatcher, Queues};
 use crate::http::{Health, Server};
 use crate::ingest::{Source, StatusBoard};
+use crate::logging::Recent;
 use crate::mqtt::Inbox;
 use crate::mqtt::topic::Topics;
 use crate::publish::sparkplug::{self, EdgeNode};
@@ -78,6 +79,7 @@ pub(crate) struct House {
     pub(crate) vitals: Vitals,
     pub(crate) run: Run,
     pub(crate) tally: Tally<(&'static str, Outcome)>,
+    pub(crate) recent: Recent,
 }
 
 /// The rooms of one configuration, ready to begin.
@@ -93,7 +95,8 @@ impl Shift {
     /// # Errors
     /// What cannot be set up: an address that is taken, certificates or credentials that cannot be used.
     pub(crate) async fn prepare(house: &House, plan: &Plan) -> anyhow::Result<Self> {
-        let House { mqtt, store, board, topics, replies, errands, health, vitals, run, tally } = house;
+        let House { mqtt, store, board, topics, replies, errands, health, vitals, run, tally, recent } =
+            house;
         let Plan { config, registry } = plan;
         let queues = Queues::new(store.clone(), Arc::clone(config), Arc::clone(registry));
         let mut rooms = Supervisor::new();
@@ -123,6 +126,7 @@ impl Shift {
             errands: errands.clone(),
             run: run.clone(),
             tally: tally.clone(),
+            recent: recent.clone(),
         };
         if let Some(http) = &config.http {
             let server = Server::bind(http, commanded.clone(), health.clone()).await?;

@@ -27,6 +27,7 @@ use crate::config::Config;
 use crate::decode::Registry;
 use crate::downlink::Queues;
 use crate::ingest::{Nudge, StatusBoard};
+use crate::logging::Recent;
 use crate::model::{Event, SourceName};
 use crate::mqtt::topic::{Inbound, Topics};
 use crate::mqtt::{Inbox, Message};
@@ -82,6 +83,8 @@ pub struct Rooms {
     pub run: Run,
     /// What became of commands, by their verb.
     pub tally: Tally<(&'static str, Outcome)>,
+    /// The last warnings of the log.
+    pub recent: Recent,
 }
 
 /// What became of a command.

@@ -70,7 +70,7 @@ impl Commands {
         Ok(json!({ "waiting": waiting, "oldest": oldest, "events": events }))
     }
 
-    /// Uplinks of the history, oldest first; `cursor` asks for those after the last one of an answer.
+    /// Uplinks of the history, oldest first unless `order` says `newest`; `cursor` asks for those after an answer's last.
     pub(super) fn history(&self, arguments: &Arguments) -> Result<Value, Fault> {
         let limit = arguments.limit(HISTORY.0, HISTORY.1)?;
         let (uplinks, cursor) = self.page(arguments, limit)?;
@@ -88,13 +88,21 @@ impl Commands {
         limit: usize,
     ) -> Result<(Vec<Uplink>, Option<String>), Fault> {
         let cursor = arguments.text("cursor")?.map(Cursor::parse).transpose()?;
+        let newest_first = match arguments.text("order")? {
+            None | Some("oldest") => false,
+            Some("newest") => true,
+            Some(_) => return Err(Fault::new("malformed", "`order` is neither oldest nor newest")),
+        };
+        let (from, to) = (arguments.time("from")?, arguments.time("to")?);
+        let reached = cursor.map(|cursor| cursor.time);
+        let past = |time: Timestamp| time.plus(Duration::from_millis(1));
         let query = UplinkQuery {
             device: arguments.device()?,
-            from: cursor.map(|cursor| cursor.time).or(arguments.time("from")?),
-            to: arguments.time("to")?,
+            from: if newest_first { from } else { reached.or(from) },
+            to: if newest_first { reached.map(past).or(to) } else { to },
             // One more than is given, to know whether there is one.
             limit: Some(limit.saturating_add(cursor.map_or(0, |cursor| cursor.skip)).saturating_add(1)),
-            newest_first: false,
+            newest_first,
         };
         let mut uplinks = self.rooms.store.uplinks(&query)?;
         uplinks.drain(..cursor.map_or(0, |cursor| cursor.skip).min(uplinks.len()));

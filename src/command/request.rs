@@ -11,7 +11,7 @@ use crate::publish::Reply;
 const LONGEST_VERB: usize = 64;
 
 /// The verbs that are known, for what is counted: a stranger's word is no label.
-const VERBS: [&str; 14] = [
+const VERBS: [&str; 17] = [
     "health",
     "device/get",
     "device/list",
@@ -26,6 +26,9 @@ const VERBS: [&str; 14] = [
     "discovery/clear",
     "log_level",
     "config/reload",
+    "outbox/list",
+    "outbox/retry",
+    "outbox/drop",
 ];
 
 impl Commands {

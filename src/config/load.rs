@@ -107,7 +107,9 @@ impl Config {
         warnings.sort();
         match config {
             Some(config) if problems.is_empty() => {
-                Ok(Loaded { config, warnings, exposed: exposed(file, &clear), settings })
+                let mut loaded = Loaded { config, warnings, exposed: exposed(file, &clear), settings };
+                loaded.config.in_effect = loaded.to_json();
+                Ok(loaded)
             }
             _ => Err(problems),
         }

@@ -73,6 +73,8 @@ pub struct Config {
     pub mirrors: Vec<Mirror>,
     /// `[sparkplug]`; absent: off.
     pub sparkplug: Option<Sparkplug>,
+    /// All of it as `config --json` prints it, secrets as `***`.
+    pub in_effect: serde_json::Value,
 }
 
 /// Who this gateway is.

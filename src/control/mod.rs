@@ -13,7 +13,7 @@ mod tests;
 mod view;
 
 pub use client::{AskError, ask, ask_for_rows};
-pub use desk::Desk;
+pub use desk::{Desk, Refused};
 pub use question::{Export, Question, Range, Rows, StoreQuestion};
 pub use server::Server;
 pub use view::View;

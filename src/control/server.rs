@@ -129,7 +129,7 @@ async fn exchange(stream: UnixStream, view: View, desk: Option<&Desk>) -> io::Re
 async fn answer(question: Question, view: View, desk: Option<&Desk>) -> Result<Value, String> {
     match question {
         Question::Command { topic, payload } => match desk {
-            Some(desk) => desk.tell(&topic, &payload).await,
+            Some(desk) => desk.tell(&topic, &payload).await.map_err(|refused| refused.to_string()),
             None => Err("this daemon takes no commands here".to_owned()),
         },
         question => tokio::task::spawn_blocking(move || view.answer(&question))

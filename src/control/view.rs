@@ -9,7 +9,7 @@ use super::question::{Export, MOST_ROWS, Question, Range, Rows, StoreQuestion};
 use crate::config::{Config, SigfoxApi, SourceKind};
 use crate::decode::{Decoded, Registry, Resolved};
 use crate::ingest::StatusBoard;
-use crate::model::{Device, DeviceId, Location, Payload, Timestamp, Uplink};
+use crate::model::{Device, DeviceId, Fields, Location, Payload, Timestamp, Uplink};
 use crate::publish::document::{DownlinkItem, LocationDocument, Place, UplinkDocument};
 use crate::publish::{self, place_of};
 use crate::store::{Store, StoreError, UplinkQuery};
@@ -107,6 +107,25 @@ impl View {
     ) -> Result<impl Iterator<Item = Result<Value, String>> + '_, String> {
         let Export { what, device, from, to } = *export;
         self.rows(what, &UplinkQuery { device, from, to, limit: None, newest_first: false })
+    }
+
+    /// What a device's uplinks of a span say as it is decoded today, oldest first; of any length.
+    pub(crate) fn readings(
+        &self,
+        device: DeviceId,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<impl Iterator<Item = Result<(Timestamp, Fields), String>> + use<>, String> {
+        let device = self.known(device)?;
+        let decoder = self.decoder(&device)?.decoder;
+        let span = UplinkQuery { from: Some(from), to: Some(to), ..UplinkQuery::default() };
+        let history = self.store.history(&UplinkQuery { device: Some(device.id), ..span });
+        Ok(history.map(move |uplink| {
+            let uplink = uplink.map_err(said)?;
+            let decoded =
+                decoder.as_ref().map(|decoder| decoder.decode(uplink.device, uplink.time, &uplink.payload));
+            Ok((uplink.time, decoded.unwrap_or_default().fields))
+        }))
     }
 
     fn newest(&self, what: Rows, range: &Range) -> Result<Value, String> {
@@ -209,7 +228,8 @@ impl View {
         self.store.device(id).map_err(said)?.ok_or_else(|| format!("device {id} not found"))
     }
 
-    fn name(&self, device: &Device) -> String {
+    /// What a device is called: by the configuration, else by its cloud, else by its id.
+    pub(crate) fn name(&self, device: &Device) -> String {
         let own = self.config.devices.get(&device.id).and_then(|settings| settings.name.clone());
         own.or_else(|| device.name.clone()).unwrap_or_else(|| device.id.to_string())
     }

@@ -46,6 +46,8 @@ pub struct Server {
     address: SocketAddr,
     router: Router,
     counters: Arc<Counters>,
+    /// Cancelled when the listener begins to end, for answers that do not end by themselves.
+    ending: CancellationToken,
 }
 
 impl Server {
@@ -60,8 +62,9 @@ impl Server {
             .await
             .with_context(|| format!("http.listen: cannot listen on {}", settings.listen))?;
         let address = listener.local_addr().context("http.listen: the listener has no address")?;
-        let router = router(settings, rooms, health, callbacks, access, &counters);
-        Ok(Self { listener, tls, address, router, counters })
+        let ending = CancellationToken::new();
+        let router = router(settings, rooms, health, callbacks, access, &counters, ending.clone());
+        Ok(Self { listener, tls, address, router, counters, ending })
     }
 
     /// Where it listens.
@@ -78,9 +81,13 @@ impl Server {
 
     /// Serves until told to stop; requests that are being answered are answered to their end.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let ending = self.ending;
         tracing::info!(address = %self.address, tls = self.tls.is_some(), "listening for http");
         axum::serve(Socket::new(self.listener, self.tls), self.router)
-            .with_graceful_shutdown(stop.cancelled_owned())
+            .with_graceful_shutdown(async move {
+                stop.cancelled().await;
+                ending.cancel();
+            })
             .await
             .context("the http listener failed")
     }
@@ -94,6 +101,7 @@ fn router(
     callbacks: callback::Receiver,
     access: Arc<Access>,
     counters: &Arc<Counters>,
+    ending: CancellationToken,
 ) -> Router {
     let open = Router::new()
         .route("/callback/{source}/{kind}", any(callback::receive))
@@ -115,7 +123,7 @@ fn router(
     };
     // Around the nest: inside it the path has lost its beginning.
     let shown = Router::new()
-        .nest("/api/v1", api::router(rooms))
+        .nest("/api/v1", api::router(rooms, ending))
         .layer(middleware::from_fn_with_state(access, access::admit));
     open.merge(probes)
         .merge(metrics)

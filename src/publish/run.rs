@@ -4,10 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::broadcast;
+
 use super::availability::Presence;
 use super::outage::Outages;
 use crate::model::DeviceId;
 use crate::tally::Tally;
+
+/// So many changes may be unheard by somebody who looks on.
+const UNHEARD: usize = 256;
 
 /// What is true of this run. Clones share it: the publisher writes, whoever answers questions reads.
 #[derive(Debug, Clone)]
@@ -19,6 +24,7 @@ struct Shared {
     counts: Tally<Count>,
     outages: Mutex<Outages>,
     judged: Mutex<BTreeMap<DeviceId, Presence>>,
+    changed: broadcast::Sender<DeviceId>,
 }
 
 /// What is counted since the start.
@@ -46,6 +52,7 @@ impl Default for Run {
             counts: Tally::default(),
             outages: Mutex::default(),
             judged: Mutex::default(),
+            changed: broadcast::channel(UNHEARD).0,
         }))
     }
 }
@@ -73,13 +80,22 @@ impl Run {
         counts
     }
 
+    /// Devices whose verdict changes from now on.
+    #[must_use]
+    pub fn watch_judged(&self) -> broadcast::Receiver<DeviceId> {
+        self.0.changed.subscribe()
+    }
+
     pub(super) fn count(&self, what: Count, more: u64) {
         self.0.counts.add(what, more);
     }
 
     /// A device was judged.
     pub(super) fn judge(&self, device: DeviceId, presence: Presence) {
-        self.lock_judged().insert(device, presence);
+        if self.lock_judged().insert(device, presence) != Some(presence) {
+            // Whether anybody looks on makes no difference.
+            drop(self.0.changed.send(device));
+        }
     }
 
     /// A device is no more.

@@ -38,7 +38,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, broadcast};
 
 use self::commit::Commit;
 use self::database::Database;
@@ -58,6 +58,9 @@ pub use self::retention::{Retained, Upkeep};
 pub use self::stats::{Stats, Verified};
 pub use self::sync::Syncer;
 pub use self::tenant::Tenant;
+
+/// So much news may be unheard by somebody who looks on; of more than that only that it was too much is told.
+const NEWS: usize = 256;
 
 /// Where the store lies and how large it may grow.
 #[derive(Debug, Clone)]
@@ -87,6 +90,7 @@ struct Inner {
     durability: Durability,
     changes: Mutex<BTreeSet<Change>>,
     changed: Arc<Notify>,
+    news: broadcast::Sender<News>,
 }
 
 /// What a recording changed.
@@ -120,6 +124,15 @@ pub enum Change {
     Outbox,
     /// The disk takes nothing new, or does again.
     Trouble,
+}
+
+/// What happened to the store, for whoever looks on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// An uplink that was not known.
+    Uplink(UplinkId),
+    /// Something whose documents are no longer up to date.
+    Changed(Change),
 }
 
 /// Names one event in the outbox.
@@ -222,6 +235,7 @@ impl Store {
             durability,
             changes: Mutex::new(BTreeSet::new()),
             changed: Arc::new(Notify::new()),
+            news: broadcast::channel(NEWS).0,
         };
         let store = Self { inner: Arc::new(inner) };
         if let Some(event) = opened.told {
@@ -267,6 +281,12 @@ impl Store {
         Arc::clone(&self.inner.changed)
     }
 
+    /// What happens from now on.
+    #[must_use]
+    pub fn news(&self) -> broadcast::Receiver<News> {
+        self.inner.news.subscribe()
+    }
+
     /// Bytes on disk.
     pub fn size_on_disk(&self) -> Result<u64, StoreError> {
         self.database().size_on_disk()
@@ -274,6 +294,10 @@ impl Store {
 
     /// The set is bounded: a device stands in it once, however often it changes.
     fn announce(&self, changes: impl IntoIterator<Item = Change>) {
+        let changes: Vec<Change> = changes.into_iter().collect();
+        for change in &changes {
+            self.tell_news(News::Changed(change.clone()));
+        }
         let mut known = self.inner.changes.lock().unwrap_or_else(PoisonError::into_inner);
         known.extend(changes);
         if known.is_empty() {
@@ -283,6 +307,11 @@ impl Store {
         // All who wait now, and the next who comes: a change between looking and waiting is not missed.
         self.inner.changed.notify_waiters();
         self.inner.changed.notify_one();
+    }
+
+    /// Whether anybody looks on makes no difference.
+    fn tell_news(&self, news: News) {
+        drop(self.inner.news.send(news));
     }
 
     /// Who writes holds `memory` before asking for it: a copy would not see what is written into the one before.

@@ -12,7 +12,7 @@ use super::layout::{
 };
 use super::memory::{KnownDevice, Memory};
 use super::record::{DeviceRecord, Record, UplinkRecord};
-use super::{Change, Recorded, Store};
+use super::{Change, News, Recorded, Store};
 use crate::model::{Device, DeviceId, Event, Location, SourceName, Timestamp, Uplink, UplinkId, UplinkTail};
 
 /// A part of a sweep is full at so many writes: the next uplink may add two of its own, and the blocks of its
@@ -99,6 +99,9 @@ impl Store {
             }
         }
         drop(memory);
+        for id in &part.new {
+            self.tell_news(News::Uplink(*id));
+        }
         recorded.new.extend(part.new);
         recorded.known += part.known;
         self.announce(added.into_iter().chain((!part.events.is_empty()).then_some(Change::Outbox)));

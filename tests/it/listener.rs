@@ -12,6 +12,7 @@ use sigfox2mqtt::decode::Registry;
 use sigfox2mqtt::downlink::{Expiry, Order, Queues};
 use sigfox2mqtt::http::{Counts, Health, Server};
 use sigfox2mqtt::ingest::StatusBoard;
+use sigfox2mqtt::logging::Recent;
 use sigfox2mqtt::model::{DeviceId, Downlink, ItemId, Timestamp, Uplink};
 use sigfox2mqtt::mqtt::topic::Topics;
 use sigfox2mqtt::publish::{Run, replies};
@@ -194,6 +195,7 @@ pub(crate) fn rooms(
         registry: Arc::clone(registry),
         run: Run::default(),
         tally: Tally::default(),
+        recent: Recent::default(),
     };
     (rooms, asked)
 }

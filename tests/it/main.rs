@@ -6,6 +6,7 @@
 mod support;
 
 mod access;
+mod api;
 mod both_clouds;
 mod built_in_broker;
 mod callback;

@@ -30,6 +30,7 @@ pub(super) fn build(reader: &mut Reader<'_>, environment: &Environment) -> Optio
         store: gateway::store(reader)?,
         mirrors: mirror::mirrors(reader),
         sparkplug: mirror::sparkplug(reader),
+        in_effect: serde_json::Value::Null,
     })
 }
 
