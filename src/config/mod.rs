@@ -134,6 +134,8 @@ pub struct Http {
     pub tls: Option<(PathBuf, PathBuf)>,
     /// Whether `/metrics` is served.
     pub metrics: bool,
+    /// Address of map tiles, with `{z}`, `{x}` and `{y}` in it.
+    pub tiles: Option<String>,
 }
 
 /// A copy of what is known in another cloud: Altair IoT Studio.

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::builtin::{self, Builtin, Encode, Layout};
 use super::computed::{Expression, Outcome};
-use super::grammar::{Dialect, Grammar};
+use super::grammar::{Dialect, Field, Grammar};
 #[cfg(feature = "javascript")]
 use super::script::Script;
 use super::{Decoded, FieldInfo, FieldKind};
@@ -173,6 +173,15 @@ impl Decoder {
             #[cfg(feature = "javascript")]
             (Encoder::Reader, Reader::Script(script)) => script.can_encode(),
             (Encoder::Reader, _) => false,
+        }
+    }
+
+    /// The fields that a downlink takes, all of them, where a grammar says so.
+    #[must_use]
+    pub fn downlink_fields(&self) -> Option<&[Field]> {
+        match &self.encoder {
+            Encoder::Grammar(grammar) => Some(grammar.fields()),
+            Encoder::Function(_) | Encoder::Reader => None,
         }
     }
 

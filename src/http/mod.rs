@@ -11,6 +11,8 @@ mod counter;
 mod guard;
 mod health;
 mod metrics;
+mod page;
+mod series;
 mod socket;
 
 use std::net::SocketAddr;
@@ -23,6 +25,7 @@ use axum::{Router, middleware};
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tower_http::compression::CompressionLayer;
 
 pub(crate) use callback::batch_pattern_fault;
 pub use counter::{Counters, Counts};
@@ -46,13 +49,14 @@ pub struct Server {
     address: SocketAddr,
     router: Router,
     counters: Arc<Counters>,
-    /// Cancelled when the listener begins to end, for answers that do not end by themselves.
-    ending: CancellationToken,
+    /// Ends the answers that would go on for as long as the asker listens.
+    closing: CancellationToken,
 }
 
 impl Server {
     /// Binds the address of the configuration; port 0 takes a free one.
     pub async fn bind(settings: &Http, rooms: Rooms, health: Health) -> anyhow::Result<Self> {
+        let closing = CancellationToken::new();
         let counters = Arc::new(Counters::default());
         let brake = Arc::<Brake>::default();
         let callbacks = callback::Receiver::new(&rooms, Arc::clone(&counters), Arc::clone(&brake))?;
@@ -62,9 +66,8 @@ impl Server {
             .await
             .with_context(|| format!("http.listen: cannot listen on {}", settings.listen))?;
         let address = listener.local_addr().context("http.listen: the listener has no address")?;
-        let ending = CancellationToken::new();
-        let router = router(settings, rooms, health, callbacks, access, &counters, ending.clone());
-        Ok(Self { listener, tls, address, router, counters, ending })
+        let router = router(settings, rooms, health, callbacks, access, &counters, &closing);
+        Ok(Self { listener, tls, address, router, counters, closing })
     }
 
     /// Where it listens.
@@ -81,13 +84,14 @@ impl Server {
 
     /// Serves until told to stop; requests that are being answered are answered to their end.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let ending = self.ending;
         tracing::info!(address = %self.address, tls = self.tls.is_some(), "listening for http");
+        let closing = self.closing;
+        let stop = async move {
+            stop.cancelled().await;
+            closing.cancel();
+        };
         axum::serve(Socket::new(self.listener, self.tls), self.router)
-            .with_graceful_shutdown(async move {
-                stop.cancelled().await;
-                ending.cancel();
-            })
+            .with_graceful_shutdown(stop)
             .await
             .context("the http listener failed")
     }
@@ -101,7 +105,7 @@ fn router(
     callbacks: callback::Receiver,
     access: Arc<Access>,
     counters: &Arc<Counters>,
-    ending: CancellationToken,
+    closing: &CancellationToken,
 ) -> Router {
     let open = Router::new()
         .route("/callback/{source}/{kind}", any(callback::receive))
@@ -121,14 +125,17 @@ fn router(
     } else {
         Router::new()
     };
+    let pages = page::router(&rooms, closing.clone()).layer(DefaultBodyLimit::max(LARGEST_BODY));
+    let login = page::open_router(&rooms.config);
     // Around the nest: inside it the path has lost its beginning.
-    let shown = Router::new()
-        .nest("/api/v1", api::router(rooms, ending))
+    let shown = pages
+        .nest("/api/v1", api::router(rooms, closing.clone()))
         .layer(middleware::from_fn_with_state(access, access::admit));
     open.merge(probes)
         .merge(metrics)
         .merge(shown)
-        .fallback(answer::no_such_page)
+        .merge(login)
         .method_not_allowed_fallback(answer::no_such_method)
+        .layer(CompressionLayer::new())
         .layer(middleware::from_fn_with_state(Arc::clone(counters), access::shield))
 }

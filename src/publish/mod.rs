@@ -29,6 +29,7 @@ pub use availability::{Availability, Basis, Presence, Reason};
 pub use health::Health;
 pub use name::Name;
 pub use publisher::{Parts, Publisher};
+pub use render::Profile;
 pub use reply::{Replies, Reply, ReplyQueue, replies};
 pub use run::{Count, Run};
 pub(crate) use state::place_of;

@@ -48,11 +48,15 @@ pub(super) enum Rendered {
 
 /// A device with everything that its documents need.
 #[derive(Debug)]
-pub(super) struct Profile {
-    pub(super) device: Option<Device>,
-    pub(super) device_type: Option<DeviceType>,
-    pub(super) name: String,
-    pub(super) resolved: Resolved,
+pub struct Profile {
+    /// The device; none where it is not known.
+    pub device: Option<Device>,
+    /// Its type, where its source has told of it.
+    pub device_type: Option<DeviceType>,
+    /// What it is called: here, else by its cloud, else by its identifier.
+    pub name: String,
+    /// Its decoder.
+    pub resolved: Resolved,
 }
 
 /// Everything that documents are made of.

@@ -6,14 +6,19 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::document::{DownlinkItem, OutboxRow, print};
-use super::render::{Rendered, Renderer};
-use super::{Name, Run, note};
+use super::render::{Profile, Rendered, Renderer};
+use super::state::after_uplink;
+use super::{Availability, Name, Run, note};
 use crate::config::{Config, DiscoveryMode};
-use crate::decode::Registry;
+use crate::decode::{Decoded, Registry};
 use crate::ingest::StatusBoard;
 use crate::model::{DeviceId, Downlink, Timestamp, Uplink};
 use crate::mqtt::topic::Topics;
-use crate::store::{Store, StoreError};
+use crate::store::{DeviceState, Store, StoreError, UplinkQuery};
+
+/// How many uplinks at most are looked at that the broker does not have. Where more wait, it is away for long, and of
+/// a field that only those before have an older value is told.
+const UNPUBLISHED: usize = 20;
 
 /// The most waiting events that one list of the outbox has: they are read ahead into memory.
 const MOST_WAITING: usize = 1000;
@@ -36,6 +41,43 @@ impl View {
         run: Run,
     ) -> Self {
         Self { renderer: Renderer::new(config, store, registry, status, topics, run) }
+    }
+
+    /// A device as it is called, typed and decoded.
+    pub fn profile(&self, device: DeviceId) -> Result<Profile, StoreError> {
+        self.renderer.profile(device)
+    }
+
+    /// What the decoder of a device makes of an uplink.
+    #[must_use]
+    pub fn decode(profile: &Profile, uplink: &Uplink) -> Decoded {
+        Renderer::decode(profile, uplink)
+    }
+
+    /// A device's state as `device/<id>/state` will be when the broker has all: what is published, and the newest
+    /// uplinks that are not.
+    pub fn latest(&self, profile: &Profile) -> Result<Option<DeviceState>, StoreError> {
+        let Some(device) = &profile.device else { return Ok(None) };
+        let published = self.renderer.store.device_state(device.id)?;
+        let query = UplinkQuery {
+            device: Some(device.id),
+            from: published.as_ref().map(|state| state.time),
+            limit: Some(UNPUBLISHED),
+            newest_first: true,
+            ..UplinkQuery::default()
+        };
+        let uplinks = self.renderer.store.uplinks(&query)?;
+        let state = uplinks.iter().rev().fold(published, |state, uplink| {
+            let is_known = state.as_ref().is_some_and(|state| state.newest == uplink.id());
+            let next = || after_uplink(state.as_ref(), uplink, &Renderer::decode(profile, uplink));
+            if is_known { None } else { next() }.or(state)
+        });
+        Ok(state)
+    }
+
+    /// Whether a device is there; none while nobody can know that it is not.
+    pub fn availability(&self, device: DeviceId, now: Timestamp) -> Result<Option<Availability>, StoreError> {
+        self.renderer.judged(device, now)
     }
 
     /// A retained document; none where there is nothing to say.

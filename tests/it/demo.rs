@@ -75,7 +75,7 @@ fn the_demo_shows_decoded_values_sends_a_downlink_by_its_own_words_and_ends_with
     for state in ["queued", "armed", "sent"] {
         demo.line_with(&["downlink", "0123456789abcdef", state]);
     }
-    demo.line_with(&["temp1 ", "hum "]);
+    demo.line_with(&["housing ", "light "]);
     assert_eq!(demo.terminated(), Some(0));
 }
 

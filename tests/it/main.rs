@@ -45,6 +45,7 @@ mod mqtt_reference;
 mod mqtt_rights;
 mod mqtt_size;
 mod mqtt_transport;
+mod page;
 mod publisher_rig;
 mod reading;
 mod reload;

@@ -30,6 +30,10 @@ impl Screen {
             if self.names.len() < MOST_NAMES {
                 self.names.insert(device.to_owned(), text("name").to_owned());
             }
+            // What was history when the demo began is for the web page.
+            if document.get("replay").and_then(Value::as_bool) == Some(true) {
+                return None;
+            }
             return Some(self.row(text("time"), device, &values(&document)));
         }
         let reason = match text("reason") {
@@ -74,8 +78,9 @@ mod tests {
         let mut screen = Screen::default();
         let up = json!({
             "device": "1A2B3C", "name": "Weather Weir", "time": "2026-09-09T22:26:40.123Z", "data": "0a",
-            "fields": { "temp1": 2153, "open": false }, "errors": [],
+            "fields": { "temperature": 21.53, "open": false }, "errors": [], "replay": false,
         });
+        let history = json!({ "device": "1A2B3C", "name": "Weather Weir", "replay": true, "data": "0a" });
         let bare = json!({
             "device": "3068E", "name": "Room Weir", "time": "2026-09-09T22:26:41.000Z", "data": "0aff",
             "fields": {}, "errors": ["2 bytes, expected 4"],
@@ -84,15 +89,19 @@ mod tests {
             "device": "1A2B3C", "id": "set-7", "state": "failed", "data": "0123456789abcdef",
             "reason": "no answer", "updated": "2026-09-09T22:26:42.000Z",
         });
-        let lines: Vec<String> = [("b/device/1A2B3C/event/up", up), ("b/device/3068E/event/up", bare)]
-            .into_iter()
-            .chain([("b/device/1A2B3C/event/downlink", downlink)])
-            .filter_map(|(topic, document)| screen.line(topic, document.to_string().as_bytes()))
-            .collect();
+        let lines: Vec<String> = [
+            ("b/device/1A2B3C/event/up", history),
+            ("b/device/1A2B3C/event/up", up),
+            ("b/device/3068E/event/up", bare),
+            ("b/device/1A2B3C/event/downlink", downlink),
+        ]
+        .into_iter()
+        .filter_map(|(topic, document)| screen.line(topic, document.to_string().as_bytes()))
+        .collect();
         assert_eq!(
             lines,
             [
-                "22:26:40  1A2B3C    Weather Weir        temp1 2153  open false",
+                "22:26:40  1A2B3C    Weather Weir        temperature 21.53  open false",
                 "22:26:41  3068E     Room Weir           data 0aff  (2 bytes, expected 4)",
                 "22:26:42  1A2B3C    Weather Weir        downlink set-7 of 0123456789abcdef: failed (no answer)",
             ]

@@ -11,12 +11,16 @@ use anyhow::{Context as _, anyhow};
 
 use crate::clock;
 use crate::config::{Config, Environment, Mqtt};
-use crate::simulate::{CallbackTarget, Device, Logins, Options, Pace, SENSIT_TYPE, Scenario, Simulator};
+use crate::simulate::{
+    CallbackTarget, Device, Logins, Options, Pace, SENSIT_TYPE, Scenario, Simulator, WEATHER_TYPE,
+};
 
 /// Ten minutes of a device last twenty seconds, so that twenty devices make a line a second.
 const SPEED: f64 = 30.0;
 /// The gateway has read what devices there are when the first of them sends.
 const HEAD_START: Duration = Duration::from_millis(1500);
+/// What the clouds remember at the start, for the web page's charts.
+const HISTORY: Duration = Duration::from_secs(24 * 3600);
 /// A day lasts 48 minutes here, too short for people who try downlinks one after the other.
 const DAILY_DOWNLINKS: u32 = 100;
 
@@ -51,6 +55,7 @@ impl Stage {
             pace: Pace::new(SPEED)?,
             callbacks: Some((target, Some(token.clone()))),
             daily_downlinks: DAILY_DOWNLINKS,
+            history: HISTORY,
             soracom_alone: true,
             ..Scenario::default()
         };
@@ -87,6 +92,7 @@ impl Stage {
         }
         format!(
             "The clouds of Sigfox and Soracom, simulated, a broker and the gateway run on this machine.\n{moved}\n\
+             Look at the web page:\n  http://{web}/\n\
              Watch the messages:\n  mosquitto_sub -h {host} -p {port} -t '{base}/#' -v\n\
              Send a downlink to {name}, which asks for one with every uplink:\n  \
              mosquitto_pub -h {host} -p {port} -t {base}/device/{id}/downlink/push -m '{{\"data\":\"0123456789abcdef\"}}'\n\
@@ -97,6 +103,20 @@ impl Stage {
         )
     }
 }
+
+/// The weather monitors' payload with units, and a downlink that a person can fill in.
+const WEATHER_DECODER: &str = r#"[decoders.weather]
+format = """status::uint:8 temperature::int:16:little-endian:/100 housing::int:16:little-endian:/100 \
+  pressure::uint:16:little-endian:/10 humidity::uint:16:little-endian:/100 light::uint:16:little-endian last::uint:8"""
+encode = "interval:0:uint:16 alarm:2:bool:7"
+[decoders.weather.fields]
+temperature = { unit = "°C", device_class = "temperature", precision = 1 }
+housing = { name = "housing temperature", unit = "°C", device_class = "temperature", precision = 1 }
+pressure = { unit = "hPa", device_class = "atmospheric_pressure", precision = 1 }
+humidity = { unit = "%", device_class = "humidity", precision = 0 }
+light = { unit = "lx", device_class = "illuminance" }
+last = { name = "last message" }
+"#;
 
 fn configuration(
     folder: &Path,
@@ -135,7 +155,9 @@ poll = "2s"
 inventory = "30s"
 [device_types.{SENSIT_TYPE}]
 decoder = "sensit-v3"
-{devices}[downlink]
+[device_types.{WEATHER_TYPE}]
+decoder = "weather"
+{WEATHER_DECODER}{devices}[downlink]
 daily_limit = {DAILY_DOWNLINKS}
 [http]
 listen = "{web}"

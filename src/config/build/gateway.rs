@@ -67,5 +67,21 @@ pub(super) fn http(reader: &mut Reader<'_>) -> Option<Http> {
     if table.is_written("read_token") && !table.is_written("token") {
         table.missing("token", "a token for whoever changes something, beside `read_token`");
     }
-    Some(Http { listen, token, read_token, tls, metrics: table.boolean("metrics")? })
+    let tiles = table.text("tiles");
+    if let Some(fault) = tiles.as_deref().and_then(tiles_fault) {
+        table.problem("tiles", fault);
+    }
+    Some(Http { listen, token, read_token, tls, metrics: table.boolean("metrics")?, tiles })
+}
+
+/// What keeps a text from being the address of map tiles.
+fn tiles_fault(tiles: &str) -> Option<String> {
+    let is_web =
+        url::Url::parse(tiles).is_ok_and(|url| ["http", "https"].contains(&url.scheme()) && url.has_host());
+    let has_all = ["{z}", "{x}", "{y}"].iter().all(|part| tiles.contains(part));
+    (!is_web || !has_all).then(|| {
+        format!(
+            "`{tiles}` is no address of tiles, expected such as https://tiles.example/{{z}}/{{x}}/{{y}}.png"
+        )
+    })
 }

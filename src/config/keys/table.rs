@@ -287,6 +287,12 @@ static HTTP: &[Key] = &[
     key("tls_cert_file", File, Nothing, "Certificate chain in PEM, for https; with `tls_key_file`."),
     key("tls_key_file", File, Nothing, "The certificate's key in PEM."),
     key("metrics", Boolean, Default("true"), "Whether `/metrics` is served."),
+    key(
+        "tiles",
+        Text,
+        Nothing,
+        "Map tiles that the web page shows: `https://…/{z}/{x}/{y}.png`; without it the map needs no other host.",
+    ),
 ];
 
 static MIRROR: &[Key] = &[

@@ -201,7 +201,7 @@ fn unknown(uri: &Uri, headers: &HeaderMap) -> Response {
 }
 
 /// Whether a browser shows the answer as a page.
-fn is_for_a_person(headers: &HeaderMap) -> bool {
+pub(super) fn is_for_a_person(headers: &HeaderMap) -> bool {
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
     accept.is_some_and(|accept| accept.contains("text/html"))
 }

@@ -10,7 +10,7 @@ fn access(listen: &str, token: Option<&str>) -> Access {
     let listen: SocketAddr = listen.parse().unwrap();
     let read_token = token.map(|_| SecretString::from("reader"));
     let token = token.map(SecretString::from);
-    let settings = Http { listen, token, read_token, tls: None, metrics: true };
+    let settings = Http { listen, token, read_token, tls: None, metrics: true, tiles: None };
     Access::new(&settings, "gw1", Arc::default(), Arc::default())
 }
 
