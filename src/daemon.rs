@@ -22,7 +22,7 @@ use crate::store::{Backups, Options, Store};
 use crate::supervisor::Supervisor;
 use crate::tally::Tally;
 use crate::vitals::Vitals;
-use crate::{clock, mqtt, systemd};
+use crate::{clock, config, mqtt, systemd};
 
 /// So many errands may wait; whoever has one more waits, and so takes no further command.
 const ERRANDS: usize = 4;
@@ -46,9 +46,12 @@ pub async fn run(config: Config, oversight: Oversight, stop: impl Future<Output 
     if let Some(BackupSettings { folder, keep, hour }) = backup.clone() {
         syncer = syncer.with_backups(Backups { folder, keep, hour, clock: clock::now });
     }
-    let tenants: Vec<&str> = config.sparkplug.iter().map(|_| sparkplug::TENANT).collect();
-    store.retain_tenants(&tenants)?;
+    let mirrored: Vec<String> = config.mirrors.iter().map(config::Mirror::tenant).collect();
+    let tenants =
+        config.sparkplug.iter().map(|_| sparkplug::TENANT).chain(mirrored.iter().map(String::as_str));
+    store.retain_tenants(&tenants.collect::<Vec<_>>())?;
     let board = StatusBoard::new(config.sources.iter().map(|source| source.name.clone()));
+    let mirrors = StatusBoard::new(config.mirrors.iter().map(|mirror| mirror.name.clone()));
     let topics = Topics::new(&config.mqtt.base, &config.mqtt.discovery.prefix);
     let broker = Broker::start(&config.mqtt).await?;
     let (link, progress, inbox, driver) = mqtt::connect(&broker.mqtt, &config.gateway.id, &topics)?;
@@ -66,6 +69,7 @@ pub async fn run(config: Config, oversight: Oversight, stop: impl Future<Output 
         mqtt: broker.mqtt.clone(),
         store: store.clone(),
         board: board.clone(),
+        mirrors: mirrors.clone(),
         topics: topics.clone(),
         replies: replies.clone(),
         errands,
@@ -89,6 +93,7 @@ pub async fn run(config: Config, oversight: Oversight, stop: impl Future<Output 
         store,
         registry: plan.registry,
         status: board,
+        mirrors,
         topics,
         link,
         progress,
@@ -118,9 +123,6 @@ pub async fn run(config: Config, oversight: Oversight, stop: impl Future<Output 
 
 /// What is worth a line at every start.
 fn announce(config: &Config) {
-    if !config.mirrors.is_empty() {
-        tracing::warn!("`mirrors` are understood, but this version does nothing with them yet");
-    }
     if !clock::is_set(clock::now()) {
         tracing::warn!(clock = %clock::now(), "the clock is not set; nothing is polled until it is");
     }

@@ -41,6 +41,7 @@ pub mod downlink;
 pub mod http;
 pub mod ingest;
 pub mod logging;
+pub mod mirror;
 pub mod model;
 pub mod mqtt;
 pub mod oversight;

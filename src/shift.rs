@@ -22,6 +22,7 @@ use crate::downlink::{Dispatcher, Queues};
 use crate::http::{Health, Server};
 use crate::ingest::{Source, StatusBoard};
 use crate::logging::Recent;
+use crate::mirror::{self, Mirror};
 use crate::mqtt::Inbox;
 use crate::mqtt::topic::Topics;
 use crate::publish::sparkplug::{self, EdgeNode};
@@ -72,6 +73,7 @@ pub(crate) struct House {
     pub(crate) mqtt: Mqtt,
     pub(crate) store: Store,
     pub(crate) board: StatusBoard,
+    pub(crate) mirrors: StatusBoard,
     pub(crate) topics: Topics,
     pub(crate) replies: Replies,
     pub(crate) errands: mpsc::Sender<Errand>,
@@ -95,8 +97,20 @@ impl Shift {
     /// # Errors
     /// What cannot be set up: an address that is taken, certificates or credentials that cannot be used.
     pub(crate) async fn prepare(house: &House, plan: &Plan) -> anyhow::Result<Self> {
-        let House { mqtt, store, board, topics, replies, errands, health, vitals, run, tally, recent } =
-            house;
+        let House {
+            mqtt,
+            store,
+            board,
+            mirrors,
+            topics,
+            replies,
+            errands,
+            health,
+            vitals,
+            run,
+            tally,
+            recent,
+        } = house;
         let Plan { config, registry } = plan;
         let queues = Queues::new(store.clone(), Arc::clone(config), Arc::clone(registry));
         let mut rooms = Supervisor::new();
@@ -113,6 +127,20 @@ impl Shift {
             if let Some(dispatcher) = Dispatcher::new(settings, &queues)? {
                 rooms.spawn(format!("downlinks {}", settings.name), dispatcher.run(stop.clone()));
             }
+        }
+        for settings in &config.mirrors {
+            let mirror = Mirror::new(mirror::Parts {
+                settings: settings.clone(),
+                config: Arc::clone(config),
+                store: store.clone(),
+                registry: Arc::clone(registry),
+                queues: queues.clone(),
+                sources: board.clone(),
+                board: mirrors.clone(),
+                topics: topics.clone(),
+                run: run.clone(),
+            })?;
+            rooms.spawn(format!("mirror {}", settings.name), mirror.run(stop.clone()));
         }
         let commanded = Rooms {
             config: Arc::clone(config),
@@ -191,6 +219,7 @@ pub(crate) async fn run(
             );
         }
         house.board.keep(plan.config.sources.iter().map(|source| source.name.clone()));
+        house.mirrors.keep(plan.config.mirrors.iter().map(|mirror| mirror.name.clone()));
         shift = Box::pin(Shift::prepare(&house, &plan)).await?;
         // Whoever asked for it may not wait.
         begun.send(()).ok();

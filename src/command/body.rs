@@ -16,11 +16,11 @@ const LONGEST_TEXT: usize = 128;
 
 /// A body that is no command at all, in words that begin with one that programs can tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct NoCommand(pub(super) String);
+pub(crate) struct NoCommand(pub(super) String);
 
 /// Reads the items of a push: an object, or an array of them. Each stands for itself: a wrong one is refused, the
 /// others are not. `encode` makes bytes from fields by the device's decoder.
-pub(super) fn orders(
+pub(crate) fn orders(
     body: &[u8],
     repeat: bool,
     encode: impl Fn(&Fields) -> Result<DownlinkPayload, String>,

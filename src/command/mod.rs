@@ -12,6 +12,8 @@ mod neighbour;
 mod query;
 mod request;
 
+pub(crate) use body::orders;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -35,7 +35,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::model::DeviceId;
+use crate::model::{DeviceId, SourceName};
 
 pub use change::Fingerprint;
 pub use device::{DecoderSettings, DeviceSettings, DeviceTypeSettings, Dialect, FieldSettings};
@@ -141,8 +141,8 @@ pub struct Http {
 /// A copy of what is known in another cloud: Altair IoT Studio.
 #[derive(Debug, Clone)]
 pub struct Mirror {
-    /// Its name: 1 to 32 of `a-z 0-9 _ -`.
-    pub name: String,
+    /// Its name.
+    pub name: SourceName,
     /// Where its API is, without a slash at the end.
     pub url: Url,
     /// The space that the things live in.
@@ -165,6 +165,14 @@ pub struct Mirror {
     pub poll: Schedule,
     /// Own ceiling: so many requests in so long.
     pub rate: (u32, Duration),
+}
+
+impl Mirror {
+    /// The name under which the store keeps what waits for it.
+    #[must_use]
+    pub fn tenant(&self) -> String {
+        format!("mirror/{}", self.name)
+    }
 }
 
 /// The Sparkplug B edge node.

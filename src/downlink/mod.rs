@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use dispatch::Dispatcher;
+pub(crate) use machine::QUEUE_BOUND;
 pub use machine::used_today;
 pub use obstacle::{callback_fault, obstacle};
 pub use opportunity::Opportunity;

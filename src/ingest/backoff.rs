@@ -46,13 +46,13 @@ impl Pace {
 
 /// The waits of one job that fails; a success begins a new one.
 #[derive(Debug, Default)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     waits: Option<(Pace, ExponentialBackoff)>,
 }
 
 impl Backoff {
     /// How long to wait after one more failure.
-    pub(super) fn after(&mut self, error: &Error) -> Duration {
+    pub(crate) fn after(&mut self, error: &Error) -> Duration {
         let pace = Pace::of(error);
         let (shortest, longest) = pace.bounds();
         let begin = || {

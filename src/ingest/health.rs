@@ -36,7 +36,7 @@ impl Job {
 
 /// Why a job failed.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// The cloud.
     #[error(transparent)]
     Cloud(#[from] Error),
@@ -60,7 +60,7 @@ impl Health {
         let problem = match outcome {
             Ok(None) => None,
             Ok(Some(odd)) => Some((SourceState::Degraded, odd.clone())),
-            Err(failure) => Some((state_of(failure), failure.to_string())),
+            Err(failure) => Some((failure.state(), failure.to_string())),
         };
         self.jobs.insert(job, problem);
     }
@@ -83,18 +83,21 @@ impl Health {
     }
 }
 
-fn state_of(failure: &Failure) -> SourceState {
-    match failure {
-        Failure::Store(_) => SourceState::Degraded,
-        Failure::Cloud(error) => match error {
-            Error::Unauthorized { .. } | Error::Forbidden { .. } => SourceState::AuthFailed,
-            Error::RateLimited { .. } => SourceState::RateLimited,
-            Error::Retry { .. } | Error::NotFound { .. } | Error::Setup(_) => SourceState::Down,
-            Error::Refused { .. }
-            | Error::Malformed { .. }
-            | Error::Circle { .. }
-            | Error::Unsupported { .. } => SourceState::Degraded,
-        },
+impl Failure {
+    /// How a source is that fails so.
+    pub(crate) fn state(&self) -> SourceState {
+        match self {
+            Self::Store(_) => SourceState::Degraded,
+            Self::Cloud(error) => match error {
+                Error::Unauthorized { .. } | Error::Forbidden { .. } => SourceState::AuthFailed,
+                Error::RateLimited { .. } => SourceState::RateLimited,
+                Error::Retry { .. } | Error::NotFound { .. } | Error::Setup(_) => SourceState::Down,
+                Error::Refused { .. }
+                | Error::Malformed { .. }
+                | Error::Circle { .. }
+                | Error::Unsupported { .. } => SourceState::Degraded,
+            },
+        }
     }
 }
 

@@ -15,6 +15,9 @@ mod source;
 mod status;
 mod sweep;
 
+pub(crate) use backoff::Backoff;
+pub(crate) use health::Failure;
 pub use nudge::{Nudge, Scope};
+pub(crate) use schedule::{Clockwork, Ticker};
 pub use source::Source;
 pub use status::{SourceState, SourceStatus, StatusBoard};

@@ -27,13 +27,13 @@ const LOOK: Duration = Duration::from_secs(2);
 
 /// Makes tickers; its cron scheduler runs only if a schedule needs one.
 #[derive(Default)]
-pub(super) struct Clockwork {
+pub(crate) struct Clockwork {
     scheduler: Option<JobScheduler>,
 }
 
 impl Clockwork {
     /// A ticker of this schedule.
-    pub(super) async fn ticker(&mut self, schedule: &Schedule) -> anyhow::Result<Ticker> {
+    pub(crate) async fn ticker(&mut self, schedule: &Schedule) -> anyhow::Result<Ticker> {
         match schedule {
             Schedule::Every(period) => Ok(Ticker::every(*period)),
             Schedule::Cron(expression) => {
@@ -68,7 +68,7 @@ impl Clockwork {
     }
 
     /// Ends the scheduler.
-    pub(super) async fn stop(self) -> anyhow::Result<()> {
+    pub(crate) async fn stop(self) -> anyhow::Result<()> {
         match self.scheduler {
             Some(mut scheduler) => scheduler.shutdown().await.context("cannot stop the cron scheduler"),
             None => Ok(()),
@@ -77,7 +77,7 @@ impl Clockwork {
 }
 
 /// Says again and again that a job is due.
-pub(super) enum Ticker {
+pub(crate) enum Ticker {
     /// By an interval.
     Every {
         /// The interval.
@@ -90,7 +90,7 @@ pub(super) enum Ticker {
 }
 
 /// A job of the cron scheduler.
-pub(super) struct Cron {
+pub(crate) struct Cron {
     scheduler: JobScheduler,
     expression: String,
     job: Uuid,
@@ -163,7 +163,7 @@ impl Ticker {
     }
 
     /// When the next tick is expected.
-    pub(super) async fn next(&mut self) -> Option<Timestamp> {
+    pub(crate) async fn next(&mut self) -> Option<Timestamp> {
         match self {
             Self::Every { next, .. } => {
                 Some(clock::now().plus(next.saturating_duration_since(Instant::now())))
@@ -173,7 +173,7 @@ impl Ticker {
     }
 
     /// Waits for the next tick; at once if one came meanwhile.
-    pub(super) async fn tick(&mut self) {
+    pub(crate) async fn tick(&mut self) {
         match self {
             Self::Every { period, next } => {
                 tokio::time::sleep_until(*next).await;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::document::{BridgeInfo, DeviceIndex, DeviceIndexRow, SourceRow, VERSION, print};
+use super::document::{BridgeInfo, DeviceIndex, DeviceIndexRow, MirrorRow, SourceRow, VERSION, print};
 use super::render::{Rendered, Renderer, via};
 use crate::config::{DiscoveryMode, Protocol, SourceKind};
 use crate::store::StoreError;
@@ -34,6 +34,7 @@ impl Renderer {
             gateway: &config.gateway.id,
             features: features.iter().filter(|(_, built)| *built).map(|(name, _)| *name).collect(),
             sources: sources.collect(),
+            mirrors: config.mirrors.iter().map(|one| MirrorRow { name: &one.name, kind: "altair" }).collect(),
             restart_required: !self.restart_keys.is_empty(),
             restart_keys: &self.restart_keys,
             settings: self.settings(),

@@ -1,12 +1,15 @@
 //! How the gateway itself does (`bridge/health`).
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::document::VERSION;
 use super::run::{Count, Run};
-use crate::model::Timestamp;
+use crate::config::Mirror;
+use crate::ingest::{SourceState, SourceStatus, StatusBoard};
+use crate::model::{SourceName, Timestamp};
 use crate::process::resident_memory;
 use crate::store::{Store, StoreError};
 
@@ -34,6 +37,19 @@ pub struct Health {
     messages_in: u64,
     /// Messages that the broker acknowledged since the start.
     messages_out: u64,
+    mirrors: BTreeMap<SourceName, MirrorHealth>,
+}
+
+/// How a mirror does, and what waits for it.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct MirrorHealth {
+    state: SourceState,
+    error: Option<String>,
+    last_success: Option<Timestamp>,
+    requests: u64,
+    depth: u64,
+    oldest: Option<Timestamp>,
 }
 
 #[derive(Debug, Serialize)]
@@ -64,6 +80,21 @@ impl Health {
             outbox: depth.ok().map(|(depth, oldest)| OutboxHealth { depth, oldest }),
             messages_in: run.counted(Count::Uplink),
             messages_out: run.counted(Count::Acknowledged),
+            mirrors: BTreeMap::new(),
         }
+    }
+
+    /// With how the mirrors do.
+    pub(super) fn with_mirrors(mut self, store: &Store, mirrors: &[Mirror], board: &StatusBoard) -> Self {
+        let mut statuses = board.all();
+        let health = |mirror: &Mirror| {
+            let status = statuses.remove(&mirror.name).unwrap_or_default();
+            let SourceStatus { state, error, last_success, requests, .. } = status;
+            // A store that does not answer is told of beside the outbox.
+            let (depth, oldest) = store.tenant_depth(&mirror.tenant()).unwrap_or_default();
+            (mirror.name.clone(), MirrorHealth { state, error, last_success, requests, depth, oldest })
+        };
+        self.mirrors = mirrors.iter().map(health).collect();
+        self
     }
 }

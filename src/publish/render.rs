@@ -66,6 +66,7 @@ pub(super) struct Renderer {
     pub(super) store: Store,
     pub(super) registry: Arc<Registry>,
     pub(super) status: StatusBoard,
+    pub(super) mirrors: StatusBoard,
     pub(super) topics: Topics,
     pub(super) run: Run,
     /// What the configuration on the disk says that only a restart brings into effect.
@@ -82,7 +83,8 @@ impl Renderer {
         topics: Topics,
         run: Run,
     ) -> Self {
-        Self { config, store, registry, status, topics, run, restart_keys: Vec::new() }
+        let (mirrors, restart_keys) = (StatusBoard::new([]), Vec::new());
+        Self { config, store, registry, status, mirrors, topics, run, restart_keys }
     }
 
     /// The message of a retained document, as it is now.
@@ -94,7 +96,11 @@ impl Renderer {
                 Some(status) => Rendered::Keep(print(&SourceDocument::new(status))),
                 None => Rendered::Clear,
             }),
-            Name::Health => Ok(Rendered::Keep(print(&Health::look(&self.store, &self.run, now)))),
+            Name::Health => {
+                let health = Health::look(&self.store, &self.run, now);
+                let mirrors = &self.config.mirrors;
+                Ok(Rendered::Keep(print(&health.with_mirrors(&self.store, mirrors, &self.mirrors))))
+            }
             Name::Devices => self.index(),
             Name::GatewayDiscovery
             | Name::GatewayComponent(..)

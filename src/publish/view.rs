@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::document::{DownlinkItem, OutboxRow, print};
+use super::document::{DownlinkItem, LocationDocument, OutboxRow, print};
 use super::render::{Profile, Rendered, Renderer};
 use super::state::after_uplink;
 use super::{Availability, Name, Run, note};
 use crate::config::{Config, DiscoveryMode};
 use crate::decode::{Decoded, Registry};
 use crate::ingest::StatusBoard;
-use crate::model::{DeviceId, Downlink, Timestamp, Uplink};
+use crate::model::{DeviceId, Downlink, Location, Timestamp, Uplink, UplinkId};
 use crate::mqtt::topic::Topics;
 use crate::store::{DeviceState, Store, StoreError, UplinkQuery};
 
@@ -96,6 +96,12 @@ impl View {
         let decoded = Renderer::decode(&profile, uplink);
         let messages = self.renderer.uplink(uplink, &profile, &decoded);
         Ok(messages.first().and_then(|message| serde_json::from_slice(&message.payload).ok()))
+    }
+
+    /// The document of a location.
+    #[must_use]
+    pub fn location(location: &Location, uplink: Option<&UplinkId>) -> Value {
+        serde_json::from_slice(&print(&LocationDocument::new(location, uplink))).unwrap_or_default()
     }
 
     /// The document of a downlink.

@@ -57,6 +57,12 @@ impl Store {
         Ok(Tenant { store: self.clone(), name: name.to_owned(), reader, arrived })
     }
 
+    /// How many events wait for the tenant of a name, and the time of the oldest; none wait for one that is not known.
+    pub fn tenant_depth(&self, name: &str) -> Result<(u64, Option<Timestamp>), StoreError> {
+        let known = names(&self.database())?.into_iter().find(|(_, known)| known == name);
+        known.map_or(Ok((0, None)), |(number, _)| self.depth_of(Reader::Tenant(number)))
+    }
+
     /// Forgets every tenant but these, with all that waits for them, and says which went.
     pub fn retain_tenants(&self, kept: &[&str]) -> Result<Vec<String>, StoreError> {
         let mut gone = Vec::new();

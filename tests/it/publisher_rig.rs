@@ -80,6 +80,7 @@ impl Site {
             store: self.store.clone(),
             registry: Arc::new(Registry::new(config).unwrap()),
             status: board.clone(),
+            mirrors: StatusBoard::new([]),
             topics,
             link,
             progress,

@@ -147,7 +147,7 @@ pub(super) async fn execute(args: &Args, options: &Options, globals: &Globals) -
 
 fn client(globals: &Globals, options: &Options, scope: &str) -> anyhow::Result<Altair> {
     let config = globals.load()?.config;
-    let right = config.mirrors.into_iter().map(|mirror| (mirror.name.clone(), mirror));
+    let right = config.mirrors.into_iter().map(|mirror| (mirror.name.to_string(), mirror));
     let mirror = super::chosen(right.collect(), options, "mirrors", "altair")?;
     let mut access = Access::from(&mirror);
     access.insecure |= options.insecure;

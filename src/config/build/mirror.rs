@@ -1,8 +1,9 @@
 //! Rules for what is told to others beside the broker's own clients: `[mirrors.NAME]` and `[sparkplug]`.
 
 use super::super::path::KeyPath;
+use super::super::problem::Place;
 use super::super::reader::Reader;
-use super::super::value::{Value, is_name, quote};
+use super::super::value::{Value, quote};
 use super::super::{Mirror, Sparkplug};
 use super::source::{warn_of_exposure, without_slash};
 
@@ -11,16 +12,17 @@ pub(super) fn mirrors(reader: &mut Reader<'_>) -> Vec<Mirror> {
     let mut mirrors = Vec::new();
     for (name, place) in reader.settings.tables_in(&all) {
         let path = all.join(&name);
-        if !is_name(&name) {
-            let message = format!("{} is no name, expected 1 to 32 of a-z 0-9 _ -", quote(&name));
-            reader.problems.add(place, &path, message);
-        }
-        mirrors.extend(mirror(reader, name, path));
+        mirrors.extend(mirror(reader, &name, place, path));
     }
     mirrors
 }
 
-fn mirror(reader: &mut Reader<'_>, name: String, path: KeyPath) -> Option<Mirror> {
+fn mirror(reader: &mut Reader<'_>, name: &str, place: Place, path: KeyPath) -> Option<Mirror> {
+    let parsed = name.parse();
+    if parsed.is_err() {
+        let message = format!("{} is no name, expected 1 to 32 of a-z 0-9 _ -", quote(name));
+        reader.problems.add(place, &path, message);
+    }
     let mut table = reader.table(path);
     let space = table.required("space", "the space that the things live in");
     let client_id = table.required("client_id", "the client that logs in");
@@ -33,7 +35,7 @@ fn mirror(reader: &mut Reader<'_>, name: String, path: KeyPath) -> Option<Mirror
     let ca_file = table.file("ca_file");
     warn_of_exposure(&mut table);
     Some(Mirror {
-        name,
+        name: parsed.ok()?,
         url: without_slash(table.url("url")?),
         space: space?,
         client_id: client_id?,

@@ -40,6 +40,8 @@ pub struct BridgeInfo<'a> {
     pub features: Vec<&'static str>,
     /// Its sources.
     pub sources: Vec<SourceRow<'a>>,
+    /// Its mirrors.
+    pub mirrors: Vec<MirrorRow<'a>>,
     /// Whether the configuration file says something that only a restart brings into effect.
     pub restart_required: bool,
     /// The keys that say it.
@@ -58,6 +60,16 @@ pub struct SourceRow<'a> {
     pub kind: &'static str,
     /// How its downlinks are made.
     pub downlink: &'static str,
+}
+
+/// A mirror in `bridge/info`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct MirrorRow<'a> {
+    /// Its name.
+    pub name: &'a SourceName,
+    /// `altair`.
+    pub kind: &'static str,
 }
 
 /// How a source does (`bridge/sources/<source>`).

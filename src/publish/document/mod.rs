@@ -17,7 +17,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 pub use bridge::{
-    BridgeEvent, BridgeInfo, BridgeState, DeviceIndex, DeviceIndexRow, SourceDocument, SourceRow,
+    BridgeEvent, BridgeInfo, BridgeState, DeviceIndex, DeviceIndexRow, MirrorRow, SourceDocument, SourceRow,
 };
 pub use device::{DeviceInfo, DownlinkCapability, FieldRow, ServiceEvent, TypeRow};
 pub use downlink::{DownlinkItem, DownlinkSummary, QueueRow, Quota};

@@ -55,6 +55,8 @@ pub struct Parts {
     pub registry: Arc<Registry>,
     /// How the sources do.
     pub status: StatusBoard,
+    /// How the mirrors do.
+    pub mirrors: StatusBoard,
     /// All topics.
     pub topics: Topics,
     /// The way to the broker.
@@ -95,9 +97,11 @@ impl Publisher {
     /// A publisher that has sent nothing yet.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { config, store, registry, status, topics, link, progress, replies, run } = parts;
+        let Parts { config, store, registry, status, mirrors, topics, link, progress, replies, run } = parts;
+        let mut renderer = Renderer::new(config, store, registry, status, topics, run);
+        renderer.mirrors = mirrors;
         Self {
-            renderer: Renderer::new(config, store, registry, status, topics, run),
+            renderer,
             link,
             progress,
             orders: replies,

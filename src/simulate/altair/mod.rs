@@ -29,11 +29,15 @@ use crate::clock;
 /// All paths of tokens and spaces.
 pub(super) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
     let things = "/spaces/{space}/things";
-    let routes: [(String, MethodRouter<Arc<Shared>>); 12] = [
+    let routes: [(String, MethodRouter<Arc<Shared>>); 13] = [
         ("/spaces/{space}/categories".to_owned(), get(category::list).post(category::create)),
         (
             "/spaces/{space}/categories/{category}".to_owned(),
             get(category::category).put(category::replace).delete(category::delete),
+        ),
+        (
+            "/spaces/{space}/categories/{category}/things".to_owned(),
+            get(thing::list_of_category).post(thing::create_in_category),
         ),
         (things.to_owned(), get(thing::list).post(thing::create).patch(thing::patch_many)),
         (

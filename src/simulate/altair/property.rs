@@ -23,27 +23,44 @@ pub(super) async fn all(
     Ok(Json(Value::Object(shared.studio().thing(&space, &uid)?.status.clone())))
 }
 
-/// `PUT …/properties`.
+/// `PUT …/properties`; `update_history=false` keeps no history.
 pub(super) async fn set(
     State(shared): State<Arc<Shared>>,
     Path((space, uid)): Path<(String, String)>,
+    question: Question,
     Json(values): Json<Map<String, Value>>,
 ) -> Answer {
+    let in_history = question.parameter("update_history") != Some("false");
     let mut studio = shared.studio();
     let thing = studio.thing(&space, &uid)?;
-    all_described(thing, values.keys())?;
+    all_described(thing, &values)?;
     let now = clock::now();
     for (name, value) in &values {
-        thing.set(name, value, now);
+        thing.set(name, value, now, in_history);
     }
     Ok(Json(Value::Object(values)))
 }
 
-fn all_described<'a>(thing: &Thing, mut names: impl Iterator<Item = &'a String>) -> Result<(), Refusal> {
-    match names.find(|name| !thing.describes("properties", name)) {
-        Some(name) => Err(refusal(StatusCode::BAD_REQUEST, &format!("no property {name}"))),
-        None => Ok(()),
+/// Only properties that are described have values, and only of the type that is described.
+fn all_described(thing: &Thing, values: &Map<String, Value>) -> Result<(), Refusal> {
+    for (name, value) in values {
+        let property = thing.described("properties", name);
+        let property =
+            property.ok_or_else(|| refusal(StatusCode::BAD_REQUEST, &format!("no property {name}")))?;
+        let fits = match property.get("type").and_then(Value::as_str) {
+            Some("boolean") => value.is_boolean(),
+            Some("integer") => value.is_i64() || value.is_u64(),
+            Some("number") => value.is_number(),
+            Some("string") => value.is_string(),
+            Some("object") => value.is_object(),
+            Some("array") => value.is_array(),
+            _ => true,
+        };
+        if !fits && !value.is_null() {
+            return Err(refusal(StatusCode::BAD_REQUEST, &format!("{name} is of another type")));
+        }
     }
+    Ok(())
 }
 
 /// `GET …/properties/{name}`.
@@ -60,12 +77,13 @@ pub(super) async fn one(
 pub(super) async fn set_one(
     shared: State<Arc<Shared>>,
     Path((space, uid, name)): Path<(String, String, String)>,
+    question: Question,
     Json(values): Json<Map<String, Value>>,
 ) -> Answer {
     if !values.contains_key(&name) || values.len() != 1 {
         return Err(refusal(StatusCode::BAD_REQUEST, "expected exactly that property"));
     }
-    set(shared, Path((space, uid)), Json(values)).await
+    set(shared, Path((space, uid)), question, Json(values)).await
 }
 
 /// Values of one moment.
@@ -87,7 +105,7 @@ pub(super) async fn record(
     let mut studio = shared.studio();
     let thing = studio.thing(&space, &uid)?;
     for Moment { at, properties } in &moments {
-        all_described(thing, properties.keys())?;
+        all_described(thing, properties)?;
         for (name, value) in properties {
             thing.record(name, *at, value)?;
         }

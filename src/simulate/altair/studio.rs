@@ -71,10 +71,13 @@ impl Studio {
 }
 
 impl Thing {
-    /// Takes a value over as the current one.
-    pub(super) fn set(&mut self, name: &str, value: &Value, now: Timestamp) {
+    /// Takes a value over as the current one, and into the history where that is wanted.
+    pub(super) fn set(&mut self, name: &str, value: &Value, now: Timestamp, in_history: bool) {
         self.status.insert(name.to_owned(), value.clone());
         self.modified = now;
+        if !in_history {
+            return;
+        }
         let history = self.history.entry(name.to_owned()).or_default();
         history.insert(now, value.clone());
         if history.len() > MOST {
@@ -97,6 +100,11 @@ impl Thing {
 
     /// Whether it describes this property, action or event; `kind` is `properties`, `actions` or `events`.
     pub(super) fn describes(&self, kind: &str, name: &str) -> bool {
-        self.document.get(kind).and_then(|described| described.get(name)).is_some()
+        self.described(kind, name).is_some()
+    }
+
+    /// What it says about this property, action or event.
+    pub(super) fn described(&self, kind: &str, name: &str) -> Option<&Value> {
+        self.document.get(kind)?.get(name)
     }
 }

@@ -56,14 +56,31 @@ pub(super) async fn create(
     Path(space): Path<String>,
     Json(document): Json<Map<String, Value>>,
 ) -> Result<Response, Refusal> {
+    insert(&shared, &space, document)
+}
+
+/// `POST …/categories/{category}/things`.
+pub(super) async fn create_in_category(
+    State(shared): State<Arc<Shared>>,
+    Path((space, category)): Path<(String, String)>,
+    Json(mut document): Json<Map<String, Value>>,
+) -> Result<Response, Refusal> {
+    if !shared.studio().space(&space).categories.contains_key(&category) {
+        return Err(not_found());
+    }
+    document.insert("categories".to_owned(), json!([category]));
+    insert(&shared, &space, document)
+}
+
+fn insert(shared: &Shared, space: &str, document: Map<String, Value>) -> Result<Response, Refusal> {
     let thing = described(document)?;
     let mut studio = shared.studio();
     let uid = studio.new_id();
-    let things = &mut studio.space(&space).things;
+    let things = &mut studio.space(space).things;
     if things.len() >= MOST {
         return Err(refusal(StatusCode::FORBIDDEN, "too many things"));
     }
-    let answer = row(&space, &uid, &thing);
+    let answer = row(space, &uid, &thing);
     things.insert(uid, thing);
     Ok((StatusCode::CREATED, Json(answer)).into_response())
 }
@@ -74,25 +91,39 @@ pub(super) async fn list(
     Path(space): Path<String>,
     question: Question,
 ) -> Answer {
-    let rows = {
-        let mut studio = shared.studio();
-        let wanted = |(_, thing): &(&String, &Thing)| matches(thing, &question);
-        let things = studio.space(&space).things.iter();
-        things.filter(wanted).map(|(uid, thing)| row(&space, uid, thing)).collect()
-    };
-    page_of(&question, rows)
+    page_of(&question, rows(&shared, &space, |thing| matches(thing, &question)))
 }
 
-fn matches(thing: &Thing, question: &Question) -> bool {
-    let lists = |key: &str, wanted: &str| match thing.document.get(key) {
+/// `GET …/categories/{category}/things`.
+pub(super) async fn list_of_category(
+    State(shared): State<Arc<Shared>>,
+    Path((space, category)): Path<(String, String)>,
+    question: Question,
+) -> Answer {
+    let is_in = |thing: &Thing| lists(thing, "categories", &category) && matches(thing, &question);
+    page_of(&question, rows(&shared, &space, is_in))
+}
+
+fn rows(shared: &Shared, space: &str, wanted: impl Fn(&Thing) -> bool) -> Vec<Value> {
+    let mut studio = shared.studio();
+    let things = studio.space(space).things.iter();
+    things.filter(|(_, thing)| wanted(thing)).map(|(uid, thing)| row(space, uid, thing)).collect()
+}
+
+/// Whether a key of a description holds a text, alone or in a list.
+fn lists(thing: &Thing, key: &str, wanted: &str) -> bool {
+    match thing.document.get(key) {
         Some(Value::Array(values)) => values.iter().any(|value| value.as_str() == Some(wanted)),
         Some(value) => value.as_str() == Some(wanted),
         None => false,
-    };
+    }
+}
+
+fn matches(thing: &Thing, question: &Question) -> bool {
     question.parameters().all(|(name, wanted)| match name {
-        "title" => lists("title", wanted),
-        "@type" => lists("@type", wanted),
-        "category" | "category[]" => lists("categories", wanted),
+        "title" => lists(thing, "title", wanted),
+        "@type" => lists(thing, "@type", wanted),
+        "category" | "category[]" => lists(thing, "categories", wanted),
         _ => name.strip_prefix("property:").is_none_or(|property| {
             let wanted = wanted.strip_prefix("eq:").unwrap_or(wanted);
             let value = thing.status.get(property);
