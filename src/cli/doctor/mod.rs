@@ -3,6 +3,7 @@
 pub(super) mod broker;
 mod host;
 mod listener;
+mod mirror;
 pub(super) mod source;
 
 use comfy_table::{Table, presets};
@@ -67,6 +68,9 @@ pub(crate) fn execute(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
         let mut findings = Vec::new();
         for source in &config.sources {
             findings.extend(source::try_out(source).await);
+        }
+        for mirror in &config.mirrors {
+            findings.push(mirror::try_out(mirror).await);
         }
         findings.extend(broker::try_out(config).await);
         findings
