@@ -101,20 +101,19 @@ fn uplink(number: u32, source: &SourceName) -> Uplink {
     let time = Timestamp::from_millis(START_MS + i64::from(number) * STEP_MS).unwrap_or_default();
     let [a, b, c, d] = number.to_be_bytes();
     Uplink {
-        device: DeviceId::new(0x0010_0000 + number % DEVICES * 7, 6),
-        time,
         seq: u16::try_from(number / DEVICES % 4096).ok(),
-        payload: sigfox2mqtt::model::Payload::new(vec![a, b, c, d, 1, 2, 3, 4, 5, 6, 7, 8])
-            .unwrap_or_default(),
-        source: source.clone(),
         received: time.plus(Duration::from_secs(30)),
         replay: true,
-        link_quality: None,
         rssi: Some(-118.0),
         snr: Some(12.1),
         stations: Some(3),
         ack: Some(false),
-        location: None,
+        ..Uplink::new(
+            DeviceId::new(0x0010_0000 + number % DEVICES * 7, 6),
+            time,
+            sigfox2mqtt::model::Payload::new(vec![a, b, c, d, 1, 2, 3, 4, 5, 6, 7, 8]).unwrap_or_default(),
+            source.clone(),
+        )
     }
 }
 

@@ -39,19 +39,11 @@ fn uplink(device: &str, second: i64, data: &str, located: bool) -> Uplink {
         time,
     });
     Uplink {
-        device: device.parse().unwrap(),
-        time,
         seq: Some(u16::try_from(second).unwrap()),
-        payload: data.parse().unwrap(),
-        source: "factory".parse().unwrap(),
-        received: time,
-        replay: false,
-        link_quality: None,
         rssi: Some(-118.0),
-        snr: None,
         stations: Some(3),
-        ack: None,
         location,
+        ..Uplink::new(device.parse().unwrap(), time, data.parse().unwrap(), "factory".parse().unwrap())
     }
 }
 

@@ -140,9 +140,33 @@ impl Room {
                 device.device_type.as_ref().is_none_or(|its| *its == listed.id)
                     && self.config.filter.takes_device(device.id)
             });
-            found.extend(taken.map(|device| (device.id, inventory_device(device, &listed.id))));
+            for device in taken {
+                self.look_at_rejected(&device);
+                found.push((device.id, inventory_device(device, &listed.id)));
+            }
         }
         Ok(found)
+    }
+
+    /// Tells when the cloud has thrown away a message whose number is out of order, as it does with all that a
+    /// device sends after it was programmed anew, until somebody disengages it.
+    fn look_at_rejected(&self, device: &Device) {
+        let Some(seq) = device.rejected_seq else { return };
+        let (key, now) = (format!("rejected/{}/{}", self.name(), device.id), seq.to_string());
+        let before = self.store.note(&key).ok().flatten();
+        if before.as_deref() == Some(now.as_bytes()) {
+            return;
+        }
+        // What was thrown away before we knew the device is history. A store that cannot keep it tells it again.
+        let is_news = before.is_some() || matches!(self.store.device(device.id), Ok(Some(_)));
+        if is_news {
+            tracing::warn!(source = %self.name(), device = %device.id, seq, "the cloud rejects messages");
+            let detail = serde_json::json!({ "source": self.name(), "device": device.id, "seq": seq, "last_seq": device.seq });
+            self.tell("messages_rejected", &detail);
+        }
+        if let Err(error) = self.store.set_note(&key, now.as_bytes()) {
+            tracing::debug!(%error, "a rejected message is not remembered");
+        }
     }
 
     fn known_devices(&self) -> Result<Vec<InventoryDevice>, Failure> {

@@ -28,7 +28,7 @@ impl Room {
         devices.sort_by_key(|device| std::cmp::Reverse(device.last_seen));
         let mut odd = None;
         for device in devices.iter().take(MOST_DEVICES) {
-            match self.locations_of(cloud, device.id, since).await {
+            match self.locations_of(cloud, device, since).await {
                 Ok(its) => odd = odd.or(its),
                 // The cloud has no locations of it, or the contract none at all.
                 Err(Failure::Cloud(Error::NotFound { .. })) => {}
@@ -42,14 +42,14 @@ impl Room {
         Ok(odd)
     }
 
-    async fn locations_of(&self, cloud: &Sigfox, device: DeviceId, since: Timestamp) -> Outcome {
-        let mut odd = None;
+    async fn locations_of(&self, cloud: &Sigfox, device: &Device, since: Timestamp) -> Outcome {
+        let (mut odd, id) = (None, device.id);
         let mut positions: Vec<Position> = Vec::new();
-        let mut pages = cloud.device_locations(device, Window { since: Some(since), before: None });
+        let mut pages = cloud.device_locations(id, Window { since: Some(since), before: None });
         let mut first = true;
         while let Some(page) = self.next_page(Job::Locations, &mut pages, first).await? {
             first = false;
-            odd = odd.or(self.report(&format!("locations of device {device}"), &page));
+            odd = odd.or(self.report(&format!("locations of device {id}"), &page));
             let reached = page.oldest.is_none_or(|oldest| oldest < since);
             positions.extend(page.rows.into_iter().filter(|position| position.time >= since));
             if reached {
@@ -58,14 +58,24 @@ impl Room {
         }
         let located: Vec<Location> = positions.into_iter().filter_map(|position| position.location).collect();
         if !located.is_empty() {
-            self.keep_locations(device, located).await?;
+            // The message of a later one is still to come, and brings it along.
+            let read = match &device.device_type {
+                Some(device_type) => self.store.cursor(self.name(), device_type)?,
+                None => None,
+            };
+            self.keep_locations(id, located, read).await?;
         }
         Ok(odd)
     }
 
-    /// A location of a known message becomes part of it, which tells it once; one without a message is told if
-    /// it is newer than the last that was.
-    async fn keep_locations(&self, device: DeviceId, mut located: Vec<Location>) -> Result<(), Failure> {
+    /// A location of a known message becomes part of it, which tells it once; one without a message among those that
+    /// were `read` is told if it is newer than the last that was.
+    async fn keep_locations(
+        &self,
+        device: DeviceId,
+        mut located: Vec<Location>,
+        read: Option<Timestamp>,
+    ) -> Result<(), Failure> {
         located.sort_by_key(|location| location.time);
         let (store, key) = (self.store.clone(), format!("location/{}/{device}", self.name()));
         blocking(move || {
@@ -91,6 +101,7 @@ impl Room {
                         enriched.push(Uplink { location: Some(location), ..Uplink::clone(uplink) });
                     }
                     Some(_) => {}
+                    None if read.is_some_and(|read| location.time >= read) => {}
                     None if told.is_none_or(|told| location.time > told) => {
                         store.tell(&Event::Location { device, location, uplink: None })?;
                         newest_alone = Some(location.time);

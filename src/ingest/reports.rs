@@ -151,19 +151,10 @@ impl Room {
         let payload =
             row.payload.clone().filter(|payload| row.seq.is_some() || !payload.as_bytes().is_empty())?;
         Some(Uplink {
-            device,
-            time: row.time,
             seq: row.seq,
-            payload,
-            source: self.name().clone(),
             received,
             replay: self.is_history(row.time),
-            link_quality: None,
-            rssi: None,
-            snr: None,
-            stations: None,
-            ack: None,
-            location: None,
+            ..Uplink::new(device, row.time, payload, self.name().clone())
         })
     }
 }

@@ -17,8 +17,9 @@ use crate::store::Store;
 
 /// What Harvest keeps without a paid option.
 const HISTORY: Duration = Duration::from_secs(40 * 86_400);
-/// An entry belongs to a device's `lastSeen` if it is at most this much older.
-const SAME_MESSAGE: Duration = Duration::from_secs(60);
+/// An entry belongs to a device's `lastSeen` if it is at most this much older; the one before it does not, however
+/// often the device sends.
+const SAME_MESSAGE: Duration = Duration::from_secs(2);
 
 /// What is remembered of a Soracom account while the daemon runs.
 #[derive(Debug, Default)]
@@ -104,7 +105,10 @@ impl Room {
             first = false;
             for device in std::mem::take(&mut page.rows) {
                 match device.device_id() {
-                    Ok(id) if self.config.filter.takes_device(id) => devices.push(Listed { id, device }),
+                    Ok(id) if self.config.filter.takes_device(id) => {
+                        self.store.set_spelling(self.name(), id, &device.id)?;
+                        devices.push(Listed { id, device });
+                    }
                     Ok(_left_out) => {}
                     Err(error) => {
                         page.skipped.push(Skipped { why: error.to_string(), begins: device.id });
@@ -199,19 +203,13 @@ impl Room {
 
     fn uplink(&self, device: DeviceId, entry: &Entry, received: Timestamp) -> Uplink {
         Uplink {
-            device,
-            time: entry.time,
             seq: entry.seq,
-            payload: entry.payload.clone(),
-            source: self.name().clone(),
             received,
             replay: self.is_history(entry.time),
             link_quality: entry.link_quality,
             rssi: entry.rssi.map(super::sweep::single),
             snr: entry.snr.map(super::sweep::single),
-            stations: None,
-            ack: None,
-            location: None,
+            ..Uplink::new(device, entry.time, entry.payload.clone(), self.name().clone())
         }
     }
 

@@ -40,6 +40,26 @@ pub struct Uplink {
 }
 
 impl Uplink {
+    /// A message of which only what was sent is known; seen by this gateway at the moment when it was sent.
+    #[must_use]
+    pub fn new(device: DeviceId, time: Timestamp, payload: Payload, source: SourceName) -> Self {
+        Self {
+            device,
+            time,
+            seq: None,
+            payload,
+            source,
+            received: time,
+            replay: false,
+            link_quality: None,
+            rssi: None,
+            snr: None,
+            stations: None,
+            ack: None,
+            location: None,
+        }
+    }
+
     /// The identity of this uplink.
     #[must_use]
     pub fn id(&self) -> UplinkId {

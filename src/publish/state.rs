@@ -79,19 +79,14 @@ mod tests {
 
     fn uplink(seconds: i64, location: Option<Location>) -> Uplink {
         Uplink {
-            device: "1A2B3C".parse().unwrap(),
-            time: Timestamp::from_cloud(seconds).unwrap(),
             seq: Some(u16::try_from(seconds % 4096).unwrap()),
-            payload: "00".parse().unwrap(),
-            source: "s".parse().unwrap(),
-            received: Timestamp::from_cloud(seconds).unwrap(),
-            replay: false,
-            link_quality: None,
-            rssi: None,
-            snr: None,
-            stations: None,
-            ack: None,
             location,
+            ..Uplink::new(
+                "1A2B3C".parse().unwrap(),
+                Timestamp::from_cloud(seconds).unwrap(),
+                "00".parse().unwrap(),
+                "s".parse().unwrap(),
+            )
         }
     }
 

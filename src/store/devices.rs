@@ -43,6 +43,20 @@ impl Store {
         self.durable().await
     }
 
+    /// A device's identifier as a source writes it. It may not know the device in capitals or without leading zeros.
+    pub fn spelling(&self, source: &SourceName, id: DeviceId) -> Result<String, StoreError> {
+        let kept = self.note(&spelling_key(source, id))?.and_then(|text| String::from_utf8(text).ok());
+        Ok(kept.unwrap_or_else(|| id.to_string()))
+    }
+
+    /// Takes down how a source writes a device's identifier.
+    pub fn set_spelling(&self, source: &SourceName, id: DeviceId, spelled: &str) -> Result<(), StoreError> {
+        if self.spelling(source, id)? == spelled {
+            return Ok(());
+        }
+        self.set_note(&spelling_key(source, id), spelled.as_bytes())
+    }
+
     /// Has the documents of a device type's devices looked at again: what they say has changed, and no record of them.
     pub fn device_type_changed(&self, source: &SourceName, device_type: &str) {
         let is_of_it =
@@ -183,6 +197,10 @@ impl Store {
         }
         Ok(changed)
     }
+}
+
+fn spelling_key(source: &SourceName, id: DeviceId) -> String {
+    format!("spelling/{source}/{}", id.number())
 }
 
 fn alias_key(id: DeviceId) -> String {

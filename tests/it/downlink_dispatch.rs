@@ -269,6 +269,19 @@ async fn what_may_have_been_fetched_is_not_submitted_again() {
 }
 
 #[tokio::test]
+async fn a_downlink_goes_by_the_spelling_of_its_cloud() {
+    let mut rig = Rig::soracom().await;
+    rig.uplink("7BFD29", -100, None).await;
+    let (source, id): (SourceName, DeviceId) = ("factory".parse().unwrap(), "7BFD29".parse().unwrap());
+    rig.store.set_spelling(&source, id, "007bfd29").unwrap();
+    rig.push("7BFD29", "a", 1).await;
+    rig.start();
+    eventually("a is submitted", || rig.is("7BFD29", "a", DownlinkState::Submitted)).await;
+    assert_eq!(rig.cloud(|cloud| cloud.sent[0].0.clone()), "007bfd29");
+    rig.end().await;
+}
+
+#[tokio::test]
 async fn what_soracom_refuses_fails_or_waits() {
     for (device, status, state) in [
         ("FFFF", None, DownlinkState::Failed),

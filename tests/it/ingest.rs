@@ -340,3 +340,18 @@ async fn a_backfill_larger_than_memory_comes_in_pieces_oldest_first() {
     assert!(uplinks.windows(2).all(|pair| pair[0].time < pair[1].time));
     rig.is(SourceState::Ok).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_that_the_cloud_throws_away_are_told_once() {
+    let often = Schedule::Every(Duration::from_millis(50));
+    let rig = start_with(world(3), |config| config.inventory = often).await;
+    rig.has(3).await;
+    for (seq, told) in [(4000, 1), (4000, 1), (7, 2)] {
+        rig.cloud.change(|world| world.devices[0]["trashSequenceNumber"] = json!(seq));
+        let inventories = rig.cloud.count("/devices");
+        eventually("two inventories", || rig.cloud.count("/devices") >= inventories + 3).await;
+        eventually("the rejection", || rig.told("messages_rejected") >= told).await;
+        assert_eq!(rig.told("messages_rejected"), told, "{seq}");
+    }
+    rig.end().await;
+}

@@ -7,12 +7,12 @@ use secrecy::SecretString;
 use sigfox2mqtt::config::{self, DownlinkVia, Filter, Schedule, SigfoxApi, SourceKind};
 use sigfox2mqtt::ingest::{Nudge, Source, SourceState, SourceStatus, StatusBoard};
 use sigfox2mqtt::model::{Event, SourceName};
-use sigfox2mqtt::store::{Options, Store, UplinkQuery};
+use sigfox2mqtt::store::{Store, UplinkQuery};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::eventually;
+use crate::support::{eventually, open_store};
 
 /// A running source with the cloud that it polls; it ends with its test.
 pub(crate) struct Rig<C> {
@@ -34,9 +34,7 @@ impl<C> Drop for Rig<C> {
 impl<C> Rig<C> {
     pub(crate) fn start(cloud: C, config: config::Source) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let options =
-            Options { dir: folder.path().to_owned(), cache: 8 << 20, flush: Duration::from_secs(5) };
-        let (store, _syncer) = Store::open(options).unwrap();
+        let (store, _syncer) = open_store(folder.path());
         let (board, nudge, stop, task) = begin(config, &store);
         Self { cloud, store, board, nudge, stop, task, _folder: folder }
     }

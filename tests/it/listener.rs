@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Once};
-use std::time::Duration;
 
 use serde_json::Value;
 use sigfox2mqtt::command::{Errand, Rooms};
@@ -16,12 +15,14 @@ use sigfox2mqtt::logging::Recent;
 use sigfox2mqtt::model::{DeviceId, Downlink, ItemId, Timestamp, Uplink};
 use sigfox2mqtt::mqtt::topic::Topics;
 use sigfox2mqtt::publish::{Run, replies};
-use sigfox2mqtt::store::{Options, Store, Syncer, UplinkQuery};
+use sigfox2mqtt::store::{Store, Syncer, UplinkQuery};
 use sigfox2mqtt::tally::Tally;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+use crate::support::open_store;
 
 pub(crate) const TOKEN: &str = "callback-token";
 
@@ -167,8 +168,7 @@ pub(crate) fn order(id: &str, byte: u8) -> Order {
 
 /// An open store, with the task that makes it durable.
 pub(crate) fn open(dir: &TempDir) -> (Store, Syncer) {
-    let options = Options { dir: dir.path().join("store"), cache: 8 << 20, flush: Duration::from_secs(5) };
-    Store::open(options).unwrap()
+    open_store(&dir.path().join("store"))
 }
 
 pub(crate) fn queues(store: &Store, config: &Arc<Config>, registry: &Arc<Registry>) -> Queues {
@@ -204,19 +204,8 @@ pub(crate) fn rooms(
 pub(crate) fn uplink(device: &str, seconds: i64, seq: u16) -> Uplink {
     let time = Timestamp::from_cloud(seconds).unwrap();
     Uplink {
-        device: device.parse().unwrap(),
-        time,
         seq: Some(seq),
-        payload: "17".parse().unwrap(),
-        source: "factory".parse().unwrap(),
-        received: time,
-        replay: false,
-        link_quality: None,
-        rssi: None,
-        snr: None,
-        stations: None,
-        ack: None,
-        location: None,
+        ..Uplink::new(device.parse().unwrap(), time, "17".parse().unwrap(), "factory".parse().unwrap())
     }
 }
 

@@ -1,7 +1,6 @@
 //! The publishing half of the gateway on a real store and a real broker: what the daemon wires, without clouds.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use sigfox2mqtt::config::{Config, Environment};
 use sigfox2mqtt::decode::Registry;
@@ -10,12 +9,12 @@ use sigfox2mqtt::model::{SourceName, Timestamp, Uplink};
 use sigfox2mqtt::mqtt::topic::Topics;
 use sigfox2mqtt::mqtt::{self, Inbox, Message};
 use sigfox2mqtt::publish::{Parts, Publisher, Replies, Run, replies};
-use sigfox2mqtt::store::{Options, Store};
+use sigfox2mqtt::store::Store;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::eventually;
+use crate::support::{eventually, open_store};
 
 /// A store that outlives the half of the gateway that publishes it.
 pub(crate) struct Site {
@@ -50,9 +49,7 @@ pub(crate) fn config(mqtt: &str) -> Config {
 impl Site {
     pub(crate) fn new(mqtt: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let options =
-            Options { dir: folder.path().to_owned(), cache: 8 << 20, flush: Duration::from_secs(5) };
-        let (store, _syncer) = Store::open(options).unwrap();
+        let (store, _syncer) = open_store(folder.path());
         Self { store, config: Arc::new(config(mqtt)), _folder: folder }
     }
 
@@ -134,18 +131,15 @@ pub(crate) fn factory() -> SourceName {
 /// An uplink of a device at a time, with its sequence number made from the time.
 pub(crate) fn uplink(device: &str, seconds: i64, payload: &str) -> Uplink {
     Uplink {
-        device: device.parse().unwrap(),
-        time: Timestamp::from_cloud(seconds).unwrap(),
         seq: Some(u16::try_from(seconds % 4096).unwrap()),
-        payload: payload.parse().unwrap(),
-        source: factory(),
         received: Timestamp::from_cloud(seconds + 30).unwrap(),
-        replay: false,
-        link_quality: None,
         rssi: Some(-118.0),
-        snr: None,
-        stations: None,
         ack: Some(false),
-        location: None,
+        ..Uplink::new(
+            device.parse().unwrap(),
+            Timestamp::from_cloud(seconds).unwrap(),
+            payload.parse().unwrap(),
+            factory(),
+        )
     }
 }

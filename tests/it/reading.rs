@@ -1,13 +1,10 @@
 //! The reading commands of the real program over a store that no daemon has open.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use sigfox2mqtt::model::{Timestamp, Uplink};
-use sigfox2mqtt::store::{Options, Store};
 
 use crate::support::daemon::{Gateway, command};
-use crate::support::eventually;
+use crate::support::{eventually, open_store};
 
 const CONFIGURATION: &str = r#"
 version = 1
@@ -31,24 +28,17 @@ format = "level::uint:16:/100"
 /// A gateway whose store has three uplinks of one device.
 pub(crate) fn gateway() -> Gateway {
     let gateway = Gateway::new(CONFIGURATION);
-    let options = Options { dir: gateway.data(), cache: 1 << 20, flush: Duration::from_secs(5) };
-    let (store, _syncer) = Store::open(options).unwrap();
+    let (store, _syncer) = open_store(&gateway.data());
     let uplink = |second: i64| {
         let time = Timestamp::from_cloud(1_789_000_000 + second).unwrap();
         Uplink {
-            device: "1A2B3C".parse().unwrap(),
-            time,
             seq: Some(u16::try_from(second).unwrap()),
-            payload: "007b".parse().unwrap(),
-            source: "factory".parse().unwrap(),
-            received: time,
-            replay: false,
-            link_quality: None,
-            rssi: None,
-            snr: None,
-            stations: None,
-            ack: None,
-            location: None,
+            ..Uplink::new(
+                "1A2B3C".parse().unwrap(),
+                time,
+                "007b".parse().unwrap(),
+                "factory".parse().unwrap(),
+            )
         }
     };
     store.record_sweep(&[1, 2, 3].map(uplink), None).unwrap();

@@ -23,19 +23,13 @@ fn options(dir: &Path) -> Options {
 fn uplink(number: u16) -> Uplink {
     let time = Timestamp::from_cloud(1_789_000_000 + i64::from(number)).unwrap();
     Uplink {
-        device: format!("{:X}", 0xA0 + number % 7).parse().unwrap(),
-        time,
         seq: Some(number % 4096),
-        payload: "0a41".parse().unwrap(),
-        source: "factory".parse().unwrap(),
-        received: time,
-        replay: false,
-        link_quality: None,
-        rssi: None,
-        snr: None,
-        stations: None,
-        ack: None,
-        location: None,
+        ..Uplink::new(
+            format!("{:X}", 0xA0 + number % 7).parse().unwrap(),
+            time,
+            "0a41".parse().unwrap(),
+            "factory".parse().unwrap(),
+        )
     }
 }
 

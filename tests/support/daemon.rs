@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -86,7 +87,11 @@ impl Daemon {
 
     /// Waits for a text in its log.
     pub(crate) async fn logged(&self, text: &str) {
-        eventually(&format!("`{text}` in the log:\n{}", self.log()), || self.log().contains(text)).await;
+        let limit = Instant::now() + Duration::from_secs(30);
+        while !self.log().contains(text) {
+            assert!(Instant::now() < limit, "waited in vain for `{text}` in the log:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// The address that it listens on, which it logs as `address=…` when it does.

@@ -8,7 +8,16 @@ pub(crate) mod shim;
 pub(crate) mod subscriber;
 pub(crate) mod watcher;
 
+use std::path::Path;
 use std::time::{Duration, Instant};
+
+use sigfox2mqtt::store::{Options, Store, Syncer};
+
+/// The store of a folder, with the task that makes it durable.
+pub(crate) fn open_store(dir: &Path) -> (Store, Syncer) {
+    let options = Options { dir: dir.to_owned(), cache: 8 << 20, flush: Duration::from_secs(5) };
+    Store::open(options).unwrap()
+}
 
 /// Waits until a condition holds, looking every few milliseconds; fails with what was waited for.
 ///

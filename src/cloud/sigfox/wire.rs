@@ -65,6 +65,8 @@ pub struct Device {
     pub last_seen: Option<Timestamp>,
     /// The newest sequence number.
     pub seq: Option<u16>,
+    /// The sequence number of the last message that the cloud threw away because it was out of order.
+    pub rejected_seq: Option<u16>,
     /// The position that was last computed for it.
     pub location: Option<Location>,
 }
@@ -168,7 +170,7 @@ pub(super) fn device(value: &Value) -> Result<Device, String> {
     // v1 writes 0 for a device that has never sent.
     let last_seen =
         ["lastCom", "last"].into_iter().find_map(|key| row.time(key)).filter(|t| t.as_millis() > 0);
-    let seq = row.integer("sequenceNumber").and_then(|seq| u16::try_from(seq).ok());
+    let number = |key| row.integer(key).and_then(|seq| u16::try_from(seq).ok());
     let place = row.object("lastComputedLocation").or_else(|| row.object("computedLocation"));
     Ok(Device {
         id,
@@ -176,7 +178,8 @@ pub(super) fn device(value: &Value) -> Result<Device, String> {
         device_type: row.reference("deviceType").or_else(|| row.name("type")),
         state: row.integer("state").map(state),
         last_seen,
-        seq,
+        seq: number("sequenceNumber"),
+        rejected_seq: number("trashSequenceNumber"),
         location: place.and_then(|place| location(place, place.time("time").or(last_seen)?)),
     })
 }

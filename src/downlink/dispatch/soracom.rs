@@ -53,7 +53,7 @@ impl Slots {
     /// Asks for the device first: that the cloud is there and knows it is worth knowing before the item counts as
     /// submitted, from where only the device's next uplink leads on if the answer is lost.
     async fn submit(&self, device: &Device, head: &Downlink) -> Result<(), Trouble> {
-        let id = device.id.to_string();
+        let id = self.queues.store.spelling(&device.source, device.id)?;
         let last_seen = match self.cloud.device(&id).send().await {
             Ok(known) if known.state() == Some(CloudState::Deleted) => {
                 let reason = format!("device_gone: Soracom says that {id} is terminated");
@@ -81,7 +81,7 @@ impl Slots {
         let Some(submission) = submission.filter(|submission| submission.item == item.id) else {
             return Ok(());
         };
-        match self.cloud.device(&device.id.to_string()).send().await {
+        match self.cloud.device(&self.queues.store.spelling(&device.source, device.id)?).send().await {
             Ok(known) if known.last_seen == submission.last_seen => self.send(device, item).await,
             Ok(_) => self.remember(device, None).await,
             Err(error @ Error::NotFound { .. }) => self.refuse(item, &error).await,
@@ -91,7 +91,7 @@ impl Slots {
 
     async fn send(&self, device: &Device, item: &Downlink) -> Result<(), Trouble> {
         let Some(data) = item.data else { return Ok(()) };
-        match self.cloud.send(&device.id.to_string(), data).send().await {
+        match self.cloud.send(&self.queues.store.spelling(&device.source, device.id)?, data).send().await {
             Ok(()) => Ok(self.queues.settle(item, Settled::Accepted).await?),
             Err(error @ (Error::NotFound { .. } | Error::Refused { .. })) => self.refuse(item, &error).await,
             Err(error) if changed_nothing(&error) => {

@@ -121,19 +121,14 @@ mod tests {
     #[test]
     fn what_is_not_known_is_null() {
         let uplink = Uplink {
-            device: "2C".parse().unwrap(),
-            time: Timestamp::default(),
-            seq: None,
-            payload: Payload::default(),
-            source: "s".parse().unwrap(),
-            received: Timestamp::default(),
             replay: true,
-            link_quality: None,
             rssi: Some(f32::NAN),
-            snr: None,
-            stations: None,
-            ack: None,
-            location: None,
+            ..Uplink::new(
+                "2C".parse().unwrap(),
+                Timestamp::default(),
+                Payload::default(),
+                "s".parse().unwrap(),
+            )
         };
         let printed = print(&UplinkDocument::new(&uplink, "2C", None, &Fields::new(), &[], None));
         let document: serde_json::Value = serde_json::from_slice(&printed).unwrap();

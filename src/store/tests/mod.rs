@@ -79,19 +79,9 @@ pub(super) fn id(text: &str) -> DeviceId {
 
 pub(super) fn uplink(device: &str, ms: i64, seq: Option<u16>) -> Uplink {
     Uplink {
-        device: id(device),
-        time: time(ms),
         seq,
-        payload: "0a41ff00".parse().unwrap(),
-        source: source("factory"),
         received: time(ms + 51_000),
-        replay: false,
-        link_quality: None,
-        rssi: None,
-        snr: None,
-        stations: None,
-        ack: None,
-        location: None,
+        ..Uplink::new(id(device), time(ms), "0a41ff00".parse().unwrap(), source("factory"))
     }
 }
 
