@@ -64,7 +64,7 @@ fn no_file_is_longer_than_four_hundred_lines() {
 }
 
 /// Every file of `src/`, by its path below it.
-fn sources() -> Vec<(PathBuf, String)> {
+pub(crate) fn sources() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut folders = vec![root.clone()];
     let mut files = Vec::new();

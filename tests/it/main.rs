@@ -49,6 +49,7 @@ mod mqtt_rights;
 mod mqtt_size;
 mod mqtt_transport;
 mod page;
+mod operations;
 mod publisher_rig;
 mod reading;
 mod reload;
