@@ -32,6 +32,7 @@ mod ingest;
 mod ingest_rig;
 mod ingest_soracom;
 mod ingest_v1;
+mod init;
 mod listener;
 mod main_job;
 mod metrics;

@@ -38,6 +38,11 @@ pub(super) struct Answers {
     /// Password or key.
     pub(super) secret: Option<Secret>,
     pub(super) device_types: Vec<String>,
+    pub(super) devices: Vec<String>,
+    /// Where callbacks, health and metrics are listened for.
+    pub(super) listen: Option<String>,
+    pub(super) callback_token: Option<Secret>,
+    pub(super) web_token: Option<Secret>,
     pub(super) mqtt_url: Option<String>,
     pub(super) mqtt_username: Option<String>,
     pub(super) mqtt_password: Option<Secret>,
@@ -62,6 +67,10 @@ impl Answers {
             login: if soracom { args.auth_key_id.clone() } else { args.login.clone() },
             secret: secret.as_deref().map(file).transpose()?,
             device_types: args.device_types.clone(),
+            devices: args.devices.clone(),
+            listen: args.listen.clone(),
+            callback_token: args.callback_token_file.as_deref().map(file).transpose()?,
+            web_token: args.web_token_file.as_deref().map(file).transpose()?,
             mqtt_url: args.mqtt_url.clone(),
             mqtt_username: args.mqtt_username.clone(),
             mqtt_password: args.mqtt_password_file.as_deref().map(file).transpose()?,
@@ -82,10 +91,10 @@ impl Answers {
         }
     }
 
-    /// Asks a person for what no flag gave; `device_types` lists those of the account, which tries the login too.
+    /// Asks a person for what no flag gave; `choices` lists what the account has, which tries the login too.
     pub(super) fn ask_for_the_rest(
         &mut self,
-        device_types: impl Fn(&Self) -> anyhow::Result<Vec<(String, Option<String>)>>,
+        choices: impl Fn(&Self) -> anyhow::Result<Vec<(String, Option<String>)>>,
     ) -> anyhow::Result<()> {
         let kind = match self.kind {
             Some(kind) => kind,
@@ -105,8 +114,12 @@ impl Answers {
         if self.secret.is_none() {
             self.secret = Some(Secret::Typed(prompt::secret(secret)?));
         }
-        if kind == Kind::Sigfox && self.device_types.is_empty() {
-            self.choose_device_types(device_types)?;
+        match kind {
+            Kind::Sigfox if self.device_types.is_empty() => {
+                self.device_types = choose("device types", choices(self))?;
+            }
+            Kind::Soracom if self.devices.is_empty() => self.devices = choose("devices", choices(self))?,
+            Kind::Sigfox | Kind::Soracom => {}
         }
         if self.mqtt_url.is_none() {
             self.mqtt_url = Some(prompt::text("The broker", Some("mqtt://127.0.0.1:1883"))?);
@@ -120,25 +133,24 @@ impl Answers {
         }
         Ok(())
     }
+}
 
-    /// A cloud that does not answer is no reason to stop asking: it is tried again before anything is written.
-    fn choose_device_types(
-        &mut self,
-        list: impl Fn(&Self) -> anyhow::Result<Vec<(String, Option<String>)>>,
-    ) -> anyhow::Result<()> {
-        match list(self) {
-            Err(error) => prompt::say(&format!("The cloud does not list device types: {error:#}")),
-            Ok(types) if types.len() < 2 => Ok(()),
-            Ok(types) => {
-                let names: Vec<_> =
-                    types.iter().map(|(id, name)| name.as_ref().unwrap_or(id).as_str()).collect();
-                let chosen = prompt::choose_several("Which device types?", &names)?;
-                self.device_types =
-                    chosen.into_iter().filter_map(|index| Some(types.get(index)?.0.clone())).collect();
-                Ok(())
-            }
+/// Some of what an account has, by their ids; none for all. A cloud that does not answer is no reason to stop asking:
+/// it is tried again before anything is written.
+fn choose(what: &str, listed: anyhow::Result<Vec<(String, Option<String>)>>) -> anyhow::Result<Vec<String>> {
+    let rows = match listed {
+        Ok(rows) => rows,
+        Err(error) => {
+            prompt::say(&format!("The cloud does not list {what}: {error:#}"))?;
+            return Ok(Vec::new());
         }
+    };
+    if rows.len() < 2 {
+        return Ok(Vec::new());
     }
+    let names: Vec<_> = rows.iter().map(|(id, name)| name.as_ref().unwrap_or(id).as_str()).collect();
+    let chosen = prompt::choose_several(&format!("Which {what}?"), &names)?;
+    Ok(chosen.into_iter().filter_map(|index| Some(rows.get(index)?.0.clone())).collect())
 }
 
 fn file(path: &Path) -> anyhow::Result<Secret> {

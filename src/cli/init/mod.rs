@@ -14,7 +14,9 @@ use anyhow::{Context, bail};
 use self::answers::{Answers, Kind};
 use super::doctor::{broker, source};
 use super::{Exit, Globals, output};
-use crate::config::{Config, Environment, Loaded};
+use crate::cloud::Access;
+use crate::cloud::soracom::Soracom;
+use crate::config::{Config, Environment, Loaded, SourceKind};
 use crate::model::SourceName;
 
 /// Writes a first configuration: asks for what it needs, or takes it from flags, and tries it
@@ -53,6 +55,18 @@ pub(crate) struct Args {
     /// Id or name of a device type that is taken; can be repeated; else all
     #[arg(long = "device-type", value_name = "TYPE")]
     device_types: Vec<String>,
+    /// Id of a device that is taken; can be repeated; else all
+    #[arg(long = "device", value_name = "ID")]
+    devices: Vec<String>,
+    /// Address and port to listen on, for callbacks, health and metrics; else nothing listens
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// A file with the token that the cloud's callbacks must present
+    #[arg(long, value_name = "FILE", requires = "listen")]
+    callback_token_file: Option<PathBuf>,
+    /// A file with the token that the web page asks for
+    #[arg(long, value_name = "FILE", requires = "listen")]
+    web_token_file: Option<PathBuf>,
     /// The broker; else the one on this machine
     #[arg(long, value_name = "URL")]
     mqtt_url: Option<String>,
@@ -82,7 +96,7 @@ pub(crate) fn execute(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut answers = Answers::from_flags(args)?;
     if io::stdin().is_terminal() {
-        answers.ask_for_the_rest(|answers| runtime.block_on(device_types(answers, &file, globals)))?;
+        answers.ask_for_the_rest(|answers| runtime.block_on(choices(answers, &file, globals)))?;
     } else if let Some(missing) = answers.missing() {
         output::complain(&format!(
             "sigfox2mqtt: {missing} is missing (expected on the command line, or answered in a terminal)"
@@ -104,16 +118,27 @@ fn parse(text: &str, file: &Path, environment: &Environment) -> anyhow::Result<L
     Ok(Config::parse(text, &file.display().to_string(), folder, environment)?)
 }
 
-/// The device types of an account, to be chosen from: ids and names.
-async fn device_types(
+/// What an account has to be chosen from, ids and names: a Sigfox cloud's device types, Soracom's devices.
+async fn choices(
     answers: &Answers,
     file: &Path,
     globals: &Globals,
 ) -> anyhow::Result<Vec<(String, Option<String>)>> {
     let loaded = parse(&text::fill_in(answers), file, &globals.environment)?;
     let [of] = loaded.config.sources.as_slice() else { return Ok(Vec::new()) };
-    let account = source::account(of).await?;
-    Ok(account.device_types.into_iter().map(|row| (row.id, row.name)).collect())
+    match &of.kind {
+        SourceKind::Sigfox { .. } => {
+            let account = source::account(of).await?;
+            Ok(account.device_types.into_iter().map(|row| (row.id, row.name)).collect())
+        }
+        SourceKind::Soracom { auth_key_id, auth_key } => {
+            let client = Soracom::new(&Access::from(of), auth_key_id, auth_key, None)?;
+            // A person chooses from one page; whoever has more devices takes all of them or uses flags.
+            let page = client.devices(None).next_page().await?;
+            let rows = page.map(|page| page.rows).unwrap_or_default();
+            Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
+        }
+    }
 }
 
 async fn try_out(config: &Config) -> anyhow::Result<()> {

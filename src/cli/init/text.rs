@@ -28,7 +28,10 @@ pub(super) fn fill_in(answers: &Answers) -> String {
         let inner = line.strip_prefix('#').unwrap_or(line);
         let written = if let Some(head) = inner.strip_prefix('[').and_then(|rest| rest.split(']').next()) {
             current = head;
-            (head == table).then(|| format!("[sources.{name}]"))
+            match head {
+                "http" if answers.listen.is_some() => Some("[http]".to_owned()),
+                _ => (head == table).then(|| format!("[sources.{name}]")),
+            }
         } else {
             let key = inner.split_once(" = ").map(|(key, _)| key);
             key.and_then(|key| lines.iter().find(|((table, name), _)| *table == current && *name == key))
@@ -48,9 +51,9 @@ fn sigfox(answers: &Answers) -> Lines {
     put(&mut lines, table, "url", answers.url.as_deref());
     put(&mut lines, table, "login", answers.login.as_deref());
     put_secret(&mut lines, table, "password_file", answers.secret.as_ref());
-    if !answers.device_types.is_empty() {
-        lines.insert((table, "device_types"), format!("device_types = {}", json!(answers.device_types)));
-    }
+    put_secret(&mut lines, table, "callback_token_file", answers.callback_token.as_ref());
+    put_list(&mut lines, table, "device_types", &answers.device_types);
+    put_list(&mut lines, table, "devices", &answers.devices);
     lines
 }
 
@@ -60,6 +63,9 @@ fn soracom(answers: &Answers) -> Lines {
     let mut kind = pair("kind", "soracom");
     if let Some(url) = &answers.url {
         kind = format!("{kind}\n{}", pair("url", url));
+    }
+    if !answers.devices.is_empty() {
+        kind = format!("{kind}\ndevices = {}", json!(answers.devices));
     }
     lines.insert((table, "kind"), kind);
     put(&mut lines, table, "coverage", answers.coverage.as_deref());
@@ -74,12 +80,20 @@ fn common(answers: &Answers) -> Lines {
     put(&mut lines, "mqtt", "url", answers.mqtt_url.as_deref());
     put(&mut lines, "mqtt", "username", answers.mqtt_username.as_deref());
     put_secret(&mut lines, "mqtt", "password_file", answers.mqtt_password.as_ref());
+    put(&mut lines, "http", "listen", answers.listen.as_deref());
+    put_secret(&mut lines, "http", "token_file", answers.web_token.as_ref());
     lines
 }
 
 fn put(lines: &mut Lines, table: &'static str, key: &'static str, value: Option<&str>) {
     if let Some(value) = value {
         lines.insert((table, key), pair(key, value));
+    }
+}
+
+fn put_list(lines: &mut Lines, table: &'static str, key: &'static str, values: &[String]) {
+    if !values.is_empty() {
+        lines.insert((table, key), format!("{key} = {}", json!(values)));
     }
 }
 
@@ -132,6 +146,10 @@ mod tests {
             mqtt_username: Some("u".to_owned()),
             mqtt_password: Some(Secret::Typed("p".to_owned())),
             gateway_id: Some("gw9".to_owned()),
+            devices: vec!["2C".to_owned()],
+            listen: Some("0.0.0.0:8443".to_owned()),
+            callback_token: Some(Secret::Typed("t".to_owned())),
+            web_token: Some(Secret::Typed("w".to_owned())),
             ..answers(Kind::Sigfox)
         });
         let [source] = config.sources.as_slice() else { panic!("one source") };
@@ -140,6 +158,10 @@ mod tests {
         assert_eq!(source.filter.device_types, ["a", "b c"]);
         let SourceKind::Sigfox { password, .. } = &source.kind else { panic!("not Sigfox") };
         assert_eq!(password.expose_secret(), "a \"b\" \\ ü");
+        assert_eq!(source.filter.devices, ["2C"]);
+        assert_eq!(source.callback_token.as_ref().map(ExposeSecret::expose_secret), Some("t"));
+        let http = config.http.as_ref().unwrap();
+        assert_eq!((http.listen.to_string().as_str(), http.token.is_some()), ("0.0.0.0:8443", true));
         assert_eq!((config.mqtt.url.as_str(), config.gateway.id.as_str()), ("mqtts://broker:8883", "gw9"));
     }
 
@@ -148,10 +170,12 @@ mod tests {
         let config = load(&Answers {
             coverage: Some("global".to_owned()),
             url: Some("https://example.org/v1".to_owned()),
+            devices: vec!["2C".to_owned(), "3D".to_owned()],
             ..answers(Kind::Soracom)
         });
         let [source] = config.sources.as_slice() else { panic!("one source") };
         assert_eq!((source.name.as_str(), source.url.as_str()), ("soracom", "https://example.org/v1"));
+        assert_eq!(source.filter.devices, ["2C", "3D"]);
     }
 
     #[test]
