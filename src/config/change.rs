@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use secrecy::ExposeSecret as _;
+use serde_json::Value as Json;
 
 use super::load::Loaded;
 use super::path::KeyPath;
@@ -102,7 +103,39 @@ impl Config {
             },
             http,
             sparkplug: running.sparkplug.clone(),
+            in_effect: in_effect(self.in_effect, &running.in_effect),
             ..self
         }
     }
+}
+
+/// The newer configuration as it is shown, with what is fixed as the running one has it.
+fn in_effect(mut newer: Json, running: &Json) -> Json {
+    let free = FREE.map(|key| (key, at(&newer, key)));
+    let fixed = FIXED.into_iter().filter(|key| !key.starts_with("http"));
+    // A listener neither comes nor goes.
+    let listener =
+        if newer.get("http").is_some() && running.get("http").is_some() { "http.listen" } else { "http" };
+    for key in fixed.chain([listener]) {
+        put(&mut newer, key, at(running, key));
+    }
+    for (key, value) in free {
+        put(&mut newer, key, value);
+    }
+    newer
+}
+
+fn at(shown: &Json, key: &str) -> Option<Json> {
+    shown.pointer(&format!("/{}", key.replace('.', "/"))).cloned()
+}
+
+fn put(shown: &mut Json, key: &str, value: Option<Json>) {
+    let (table, name) = key
+        .rsplit_once('.')
+        .map_or((String::new(), key), |(table, name)| (format!("/{}", table.replace('.', "/")), name));
+    let Some(table) = shown.pointer_mut(&table).and_then(Json::as_object_mut) else { return };
+    match value {
+        Some(value) => table.insert(name.to_owned(), value),
+        None => table.shift_remove(name),
+    };
 }

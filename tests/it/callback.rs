@@ -204,7 +204,7 @@ async fn what_is_wrong_with_a_request_is_said() {
         ("/callback/other/uplink", good.clone(), 404),
         ("/callback/factory/nothing", good.clone(), 404),
         ("/callback/factory", good.clone(), 404),
-        ("/", good.clone(), 404),
+        ("/nowhere", good.clone(), 404),
     ] {
         let (got, answer) = listener.post(path, body).await;
         assert_eq!(got, status, "{path}: {answer}");

@@ -333,7 +333,7 @@ async fn what_devices_received_is_what_items_say_after_a_day_of_commands_and_kil
         day.live(span).await;
         daemon.kill();
         daemon = gateway.start();
-        daemon.logged("gateway runs").await;
+        daemon.logged("gateway ready").await;
     }
     day.live(Duration::from_secs(4)).await;
     // What still waits is taken back; what is under way goes to its end.

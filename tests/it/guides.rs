@@ -19,11 +19,12 @@ fn guides() -> Vec<(String, String)> {
 
 /// Every topic below the default base in a text; `<id>` and `+` stand for a device.
 fn topics(text: &str) -> BTreeSet<String> {
-    let starts = text.match_indices("sigfox2mqtt/").map(|(start, _)| start);
-    let is_part = |character: char| character.is_ascii_alphanumeric() || "/_+<>#-".contains(character);
-    let topic =
-        |start: usize| text[start..].chars().take_while(|character| is_part(*character)).collect::<String>();
-    starts.map(|start| topic(start).replace("<id>", "1A2B3C").replace("/+/", "/1A2B3C/")).collect()
+    let is_part = |character: &char| character.is_ascii_alphanumeric() || "/_+<>#-".contains(*character);
+    let below =
+        text.split("sigfox2mqtt/").skip(1).map(|rest| rest.chars().take_while(is_part).collect::<String>());
+    below
+        .map(|rest| format!("sigfox2mqtt/{rest}").replace("<id>", "1A2B3C").replace("/+/", "/1A2B3C/"))
+        .collect()
 }
 
 #[test]

@@ -29,7 +29,7 @@ async fn a_device_becomes_a_thing_with_values_of_their_time_and_only_the_newest_
     );
     assert_eq!(thing.properties["level"]["unit"], "mm");
     assert_eq!(thing.properties["alarm"]["type"], "boolean");
-    assert_eq!((&thing.status["level"], &thing.status["alarm"]), (&json!(300), &json!(true)));
+    assert_eq!((&thing.status["level"], &thing.status["alarm"]), (&json!(300), &json!(false)));
     assert_eq!(thing.status["last_seen"], json!(sweep[2].time));
     rig.client.category("sigfox").send().await.unwrap();
 
