@@ -210,6 +210,9 @@ impl Site {
         for (sent, came) in [(self.complaints, &self.services), (self.located, &self.locations)] {
             lost += sent.saturating_sub(came.count());
             repeated += came.count().saturating_sub(sent);
+            for message in came.all().iter().filter(|_| came.count() != sent) {
+                println!("{} {}", message.topic, message.json());
+            }
         }
         let arrived = self.arrived();
         for (device, count) in &self.sent {
