@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use secrecy::ExposeSecret as _;
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 use super::load::Loaded;
 use super::path::KeyPath;
@@ -30,6 +30,9 @@ const FIXED: [&str; 9] = [
 
 /// What may change although its table is fixed.
 const FREE: [&str; 3] = ["mqtt.attributes", "mqtt.discovery.mode", "mqtt.requests"];
+
+/// A table of a configuration as it is shown.
+type Table = Map<String, Json>;
 
 /// What every key of a configuration says, as a hash.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -88,6 +91,8 @@ impl Config {
             (Some(newer), Some(running)) => Some(Http { listen: running.listen, ..newer }),
             (_, running) => running.clone(),
         };
+        let shown = self.in_effect.as_object().cloned().unwrap_or_default();
+        let shown = Json::Object(in_effect(&shown, running.in_effect.as_object(), ""));
         Self {
             gateway: running.gateway.clone(),
             mqtt: Mqtt {
@@ -103,39 +108,32 @@ impl Config {
             },
             http,
             sparkplug: running.sparkplug.clone(),
-            in_effect: in_effect(self.in_effect, &running.in_effect),
+            in_effect: shown,
             ..self
         }
     }
 }
 
-/// The newer configuration as it is shown, with what is fixed as the running one has it.
-fn in_effect(mut newer: Json, running: &Json) -> Json {
-    let free = FREE.map(|key| (key, at(&newer, key)));
-    let fixed = FIXED.into_iter().filter(|key| !key.starts_with("http"));
+/// A table of the newer configuration as it is shown, with what is fixed as the running one has it.
+fn in_effect(newer: &Table, running: Option<&Table>, name: &str) -> Table {
+    let path = |key: &str| if name.is_empty() { key.to_owned() } else { format!("{name}.{key}") };
+    let is_fixed = |key: &str| is_fixed(&KeyPath::of(&path(key)));
     // A listener neither comes nor goes.
-    let listener =
-        if newer.get("http").is_some() && running.get("http").is_some() { "http.listen" } else { "http" };
-    for key in fixed.chain([listener]) {
-        put(&mut newer, key, at(running, key));
+    let stays = |key: &str| is_fixed(key) || (name.is_empty() && key == "http");
+    let mut shown = Table::new();
+    for (key, value) in newer {
+        let was = running.and_then(|running| running.get(key));
+        let value = match value {
+            _ if was.is_none() && stays(key) => None,
+            Json::Object(table) => {
+                Some(Json::Object(in_effect(table, was.and_then(Json::as_object), &path(key))))
+            }
+            _ if is_fixed(key) => was.cloned(),
+            value => Some(value.clone()),
+        };
+        shown.extend(value.map(|value| (key.clone(), value)));
     }
-    for (key, value) in free {
-        put(&mut newer, key, value);
-    }
-    newer
-}
-
-fn at(shown: &Json, key: &str) -> Option<Json> {
-    shown.pointer(&format!("/{}", key.replace('.', "/"))).cloned()
-}
-
-fn put(shown: &mut Json, key: &str, value: Option<Json>) {
-    let (table, name) = key
-        .rsplit_once('.')
-        .map_or((String::new(), key), |(table, name)| (format!("/{}", table.replace('.', "/")), name));
-    let Some(table) = shown.pointer_mut(&table).and_then(Json::as_object_mut) else { return };
-    match value {
-        Some(value) => table.insert(name.to_owned(), value),
-        None => table.shift_remove(name),
-    };
+    let gone = running.into_iter().flatten().filter(|(key, _)| stays(key) && !newer.contains_key(*key));
+    shown.extend(gone.map(|(key, value)| (key.clone(), value.clone())));
+    shown
 }
