@@ -5,31 +5,11 @@ use serde_json::Value;
 use super::argument::Arguments;
 use super::envelope::{Fault, envelope};
 use super::{Commands, Outcome, Request, reply};
+use crate::config::REQUEST_VERBS;
 use crate::publish::Reply;
 
 /// The longest verb that is repeated in the topic of its answer.
 const LONGEST_VERB: usize = 64;
-
-/// The verbs that are known, for what is counted: a stranger's word is no label.
-const VERBS: [&str; 17] = [
-    "health",
-    "device/get",
-    "device/list",
-    "downlink/list",
-    "history",
-    "decode",
-    "device/rename",
-    "device/forget",
-    "sync",
-    "replay",
-    "discovery/publish",
-    "discovery/clear",
-    "log_level",
-    "config/reload",
-    "outbox/list",
-    "outbox/retry",
-    "outbox/drop",
-];
 
 impl Commands {
     /// Does a request and answers it on `bridge/response/<verb>`, and where an MQTT 5 client wants it.
@@ -44,7 +24,8 @@ impl Commands {
             Ok(arguments) => self.answer(verb, &arguments).await,
             Err(fault) => Err(fault),
         };
-        let known = VERBS.into_iter().find(|known| *known == verb).unwrap_or("unknown");
+        // A stranger's word is no label of a metric.
+        let known = REQUEST_VERBS.into_iter().find(|known| *known == verb).unwrap_or("unknown");
         self.rooms.tally.count((known, if outcome.is_ok() { Outcome::Done } else { Outcome::Refused }));
         let payload = envelope(outcome, &transaction);
         let response = reply(self.rooms.topics.response(verb), &payload);

@@ -37,6 +37,7 @@ use url::Url;
 
 use crate::model::{DeviceId, SourceName};
 
+pub use build::REQUEST_VERBS;
 pub use change::Fingerprint;
 pub use device::{DecoderSettings, DeviceSettings, DeviceTypeSettings, Dialect, FieldSettings};
 pub use environment::Environment;

@@ -36,19 +36,20 @@ impl Room {
     }
 
     /// Makes devices known that a sweep of their type brought and nobody knows: their decoder hangs on their
-    /// type. The inventory is taken again; whoever is still missing there is taken from the sweep.
+    /// type. The inventory is taken again; whoever is still missing there is taken from the sweep. `heard` says when
+    /// each of them sent last.
     pub(super) async fn adopt(
         &self,
         cloud: &Sigfox,
-        devices: &[DeviceId],
+        heard: &BTreeMap<DeviceId, Timestamp>,
         device_type: &str,
     ) -> Result<(), Failure> {
-        if self.unknown(devices)?.is_empty() {
+        if self.unknown(heard)?.is_empty() {
             return Ok(());
         }
         let mut inventory = self.inventory.lock().await;
-        let mut unknown = self.unknown(devices)?;
-        unknown.retain(|device| !inventory.unlisted.contains(device));
+        let mut unknown = self.unknown(heard)?;
+        unknown.retain(|device, _| !inventory.unlisted.contains(device));
         if unknown.is_empty() {
             return Ok(());
         }
@@ -63,18 +64,22 @@ impl Room {
         if unknown.is_empty() {
             return Ok(());
         }
-        inventory.unlisted.extend(unknown.iter().copied());
+        inventory.unlisted.extend(unknown.keys().copied());
         let types = self.store.device_types(self.name())?;
         let mut known = self.known_devices()?;
-        known.extend(unknown.into_iter().map(|id| bare(id, device_type)));
+        known.extend(unknown.into_iter().map(|(id, seen)| bare(id, seen, device_type)));
         self.keep(types, known).await
     }
 
-    fn unknown(&self, devices: &[DeviceId]) -> Result<Vec<DeviceId>, Failure> {
-        let mut unknown = Vec::new();
-        for id in devices {
-            if self.store.device(*id)?.is_none_or(|device| device.device_type.is_none()) {
-                unknown.push(*id);
+    fn unknown(
+        &self,
+        heard: &BTreeMap<DeviceId, Timestamp>,
+    ) -> Result<BTreeMap<DeviceId, Timestamp>, Failure> {
+        let mut unknown = BTreeMap::new();
+        for (id, seen) in heard {
+            let is_unknown = self.store.device(*id)?.is_none_or(|device| device.device_type.is_none());
+            if is_unknown && !self.store.is_forgotten(*id, Some(*seen))? {
+                unknown.insert(*id, *seen);
             }
         }
         Ok(unknown)
@@ -258,14 +263,14 @@ fn inventory_device(device: Device, listed_under: &str) -> InventoryDevice {
     }
 }
 
-fn bare(id: DeviceId, device_type: &str) -> InventoryDevice {
+fn bare(id: DeviceId, seen: Timestamp, device_type: &str) -> InventoryDevice {
     InventoryDevice {
         id,
         name: None,
         device_type: Some(device_type.to_owned()),
         tags: BTreeMap::new(),
         state: None,
-        last_seen: None::<Timestamp>,
+        last_seen: Some(seen),
         location: None,
     }
 }

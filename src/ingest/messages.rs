@@ -1,7 +1,7 @@
 //! What devices sent: one request a device type when nothing is new, sweeps of pages when something is.
 //! A sweep is recorded when it is whole, together with the cursor that says so.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -264,9 +264,12 @@ impl Room {
         cursor: Option<(String, Timestamp)>,
     ) -> Result<(), Failure> {
         if let Of::Type(listed) = of {
-            let devices: BTreeSet<DeviceId> = found.uplinks.iter().map(|uplink| uplink.device).collect();
-            let devices: Vec<DeviceId> = devices.into_iter().collect();
-            self.adopt(cloud, &devices, &listed.id).await?;
+            let mut heard = BTreeMap::new();
+            for uplink in &found.uplinks {
+                let newest = heard.entry(uplink.device).or_insert(uplink.time);
+                *newest = uplink.time.max(*newest);
+            }
+            self.adopt(cloud, &heard, &listed.id).await?;
         }
         self.keep_sweep(found.uplinks, cursor).await?;
         if let Some(queues) = &self.queues {

@@ -70,12 +70,28 @@ impl Store {
     }
 
     /// Forgets a device: its description, its state, its queue and its name; not its history. It is new again when
-    /// a source shows it the next time. Durable when this returns; false where it was not known.
+    /// it has sent something since, however long its cloud goes on listing it. Durable when this returns; false where
+    /// it was not known.
     pub async fn forget_device(&self, id: DeviceId) -> Result<bool, StoreError> {
+        if let Some(device) = self.device(id)? {
+            self.set_note(&forgotten_key(id), last_second(device.last_seen).to_string().as_bytes())?;
+        }
         let is_known = self.remove_device(id)?;
         self.set_alias(id, None).await?;
         self.announce([Change::Queue(id)]);
         Ok(is_known)
+    }
+
+    /// Whether a device was forgotten that has not sent since, as far as `seen` (when it last sent) says.
+    pub fn is_forgotten(&self, id: DeviceId, seen: Option<Timestamp>) -> Result<bool, StoreError> {
+        if self.memory().devices.contains_key(&id.number()) {
+            return Ok(false);
+        }
+        let Some(note) = self.note(&forgotten_key(id))? else {
+            return Ok(false);
+        };
+        let before = String::from_utf8_lossy(&note).parse::<i64>().ok();
+        Ok(before.is_some_and(|before| last_second(seen) <= before))
     }
 
     fn remove_device(&self, id: DeviceId) -> Result<bool, StoreError> {
@@ -120,8 +136,8 @@ impl Store {
     }
 
     /// Takes over a source's whole inventory; `device_added` and `device_removed` events go into the outbox with
-    /// it, and a device's place when its cloud says a new one. A crash in between is made good by the next
-    /// inventory.
+    /// it, and a device's place when its cloud says a new one. Forgotten devices are left out until they send again.
+    /// A crash in between is made good by the next inventory.
     pub fn record_inventory(
         &self,
         source: &SourceName,
@@ -129,10 +145,16 @@ impl Store {
         devices: &[InventoryDevice],
         now: Timestamp,
     ) -> Result<InventoryChange, StoreError> {
+        let mut taken = Vec::with_capacity(devices.len());
+        for device in devices {
+            if !self.is_forgotten(device.id, device.last_seen)? {
+                taken.push(device);
+            }
+        }
         let mut memory = self.memory();
         let number = memory.sources.number(&self.database(), source)?;
         let changed_types = self.record_types(number, types)?;
-        let mut inventory = Inventory::compare(&memory, source, devices, now);
+        let mut inventory = Inventory::compare(&memory, source, &taken, now);
         for part in std::mem::take(&mut inventory.devices).chunks(DEVICES_AT_ONCE) {
             let mut commit = Commit::default();
             let mut events = Vec::new();
@@ -203,6 +225,15 @@ fn spelling_key(source: &SourceName, id: DeviceId) -> String {
     format!("spelling/{source}/{}", id.number())
 }
 
+/// When a device last sent, to the second, as a message tells it; long ago where it never did.
+fn last_second(seen: Option<Timestamp>) -> i64 {
+    seen.map_or(0, Timestamp::as_seconds)
+}
+
+fn forgotten_key(id: DeviceId) -> String {
+    format!("forgotten/{:08X}", id.number())
+}
+
 fn alias_key(id: DeviceId) -> String {
     format!("alias/{:08X}", id.number())
 }
@@ -215,10 +246,10 @@ struct Inventory {
 }
 
 impl Inventory {
-    fn compare(memory: &Memory, source: &SourceName, listed: &[InventoryDevice], now: Timestamp) -> Self {
+    fn compare(memory: &Memory, source: &SourceName, listed: &[&InventoryDevice], now: Timestamp) -> Self {
         let mut inventory = Self { devices: Vec::new(), change: InventoryChange::default() };
         let by_number: BTreeMap<u32, &InventoryDevice> =
-            listed.iter().map(|device| (device.id.number(), device)).collect();
+            listed.iter().map(|device| (device.id.number(), *device)).collect();
         for (number, entry) in &by_number {
             inventory.compare_one(memory.devices.get(number), source, entry, now);
         }

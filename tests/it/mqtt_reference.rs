@@ -1,9 +1,10 @@
 //! docs/mqtt.md against what a broker really gets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jsonschema::Validator;
 use sigfox2mqtt::clock;
+use sigfox2mqtt::config::REQUEST_VERBS;
 use sigfox2mqtt::model::{Downlink, DownlinkState, Event, Location, LocationSource, Timestamp};
 use sigfox2mqtt::store::QueueChange;
 
@@ -52,6 +53,18 @@ pub(crate) fn spelled(topic: &str) -> String {
     let topic = topic.replace("sigfox2mqtt_gw", "sigfox2mqtt_<gw>").replace("1A2B3C", "<id>");
     let topic = topic.replace("sources/factory", "sources/<source>").replace("item/set-7", "item/<item>");
     if topic.contains("/attr/") { "<b>/device/<id>/attr/<field>".to_owned() } else { topic }
+}
+
+#[test]
+fn the_table_of_requests_has_every_verb_and_no_other() {
+    let path = format!("{}/docs/mqtt.md", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(path).unwrap();
+    let (_, section) = text.split_once("## Requests").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let first_cells = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once(" |"));
+    let verbs: BTreeSet<&str> =
+        first_cells.flat_map(|(cell, _)| cell.split(", ")).map(|verb| verb.trim_matches('`')).collect();
+    assert_eq!(verbs, REQUEST_VERBS.into_iter().collect());
 }
 
 fn item(now: Timestamp) -> Downlink {

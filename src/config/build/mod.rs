@@ -15,6 +15,8 @@ use super::reader::Reader;
 use super::settings::Settings;
 use super::{Config, Problems};
 
+pub use mqtt::REQUEST_VERBS;
+
 /// The configuration. It may be used only if no problem was reported: a source or mirror that cannot be built is
 /// left out, and a faulty key has its default, so that everything else can still be judged.
 pub(super) fn build(reader: &mut Reader<'_>, environment: &Environment) -> Option<Config> {

@@ -5,8 +5,8 @@ use super::super::reader::{Reader, Table};
 use super::super::value::quote;
 use super::super::{Discovery, DiscoveryMode, Mqtt, Protocol, keys};
 
-/// The verbs of `bridge/request`.
-const VERBS: [&str; 17] = [
+/// The verbs of `bridge/request` (docs/mqtt.md, Requests).
+pub const REQUEST_VERBS: [&str; 17] = [
     "health",
     "sync",
     "device/get",
@@ -93,7 +93,7 @@ fn check_url(table: &mut Table<'_, '_>) {
 }
 
 fn check_verbs(table: &mut Table<'_, '_>) {
-    let known: Vec<String> = VERBS.iter().map(|verb| (*verb).to_owned()).collect();
+    let known: Vec<String> = REQUEST_VERBS.iter().map(|verb| (*verb).to_owned()).collect();
     for verb in table.texts("requests").unwrap_or_default() {
         if !known.contains(&verb) {
             let (near, _) = keys::nearest(&verb, &known).unwrap_or_default();

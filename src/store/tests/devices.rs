@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Rig, id, location, publish_all, source, time, uplink, waiting};
 use crate::model::{CloudState, DeviceType, DownlinkMode, InventoryDevice, PayloadKind};
-use crate::store::{Change, InventoryChange};
+use crate::store::{Change, InventoryChange, Store};
 
 fn listed(device: &str, name: &str) -> InventoryDevice {
     InventoryDevice {
@@ -101,6 +101,23 @@ fn of_two_sources_that_list_a_device_the_first_describes_it_for_as_long_as_it_do
     assert_eq!(inventory("one", &[]).gone, [id("A")]);
     inventory("two", &[listed("A", "by two")]);
     assert_eq!(name(), "by two");
+}
+
+#[tokio::test]
+async fn a_forgotten_device_stays_away_until_it_sends_again() {
+    let inventory = |store: &Store, seen| {
+        let device = InventoryDevice { last_seen: seen, ..listed("A", "one") };
+        store.record_inventory(&source("factory"), &[], &[device], time(0)).unwrap().added
+    };
+    for (seen, later) in [(None, time(1_000)), (Some(time(5_500)), time(6_000))] {
+        let rig = Rig::new();
+        inventory(&rig.store, seen);
+        assert!(rig.store.forget_device(id("A")).await.unwrap());
+        assert_eq!(inventory(&rig.store, seen), [], "its cloud still lists it, last seen {seen:?}");
+        let rig = rig.reopened();
+        assert_eq!(inventory(&rig.store, seen), [], "after a restart, last seen {seen:?}");
+        assert_eq!(inventory(&rig.store, Some(later)), [id("A")]);
+    }
 }
 
 #[test]
