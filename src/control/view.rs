@@ -88,7 +88,7 @@ impl View {
         Ok(json!({
             "id": device.id,
             "name": self.name(device),
-            "type": device.device_type,
+            "type": self.kind(device)?,
             "source": device.source,
             "last_seen": device.last_seen,
             "state": device.state,
@@ -98,6 +98,13 @@ impl View {
             "fields": state.map(|state| state.fields).unwrap_or_default(),
             "location": location.as_ref().map(Place::from),
         }))
+    }
+
+    /// What a device's type is called, else its identifier, as in `bridge/devices`.
+    fn kind(&self, device: &Device) -> Result<Option<String>, String> {
+        let Some(id) = &device.device_type else { return Ok(None) };
+        let kind = self.store.device_type(&device.source, id).map_err(said)?;
+        Ok(kind.and_then(|kind| kind.name).or_else(|| Some(id.clone())))
     }
 
     /// The history, oldest first, row by row: of any length, because no more than a row is held.

@@ -37,9 +37,9 @@ pub struct UplinkDocument<'a> {
     /// How good the link is.
     lqi: Option<LinkQuality>,
     /// Signal strength in dBm.
-    rssi: Option<f32>,
+    rssi: Option<f64>,
     /// Signal-to-noise ratio in dB.
-    snr: Option<f32>,
+    snr: Option<f64>,
     /// How many base stations received it.
     stations: Option<u16>,
     /// Whether the device asked for a downlink with it.
@@ -74,13 +74,18 @@ impl<'a> UplinkDocument<'a> {
             decoder,
             errors,
             lqi: uplink.link_quality,
-            rssi: uplink.rssi.filter(|rssi| rssi.is_finite()),
-            snr: uplink.snr.filter(|snr| snr.is_finite()),
+            rssi: uplink.rssi.and_then(as_measured),
+            snr: uplink.snr.and_then(as_measured),
             stations: uplink.stations,
             ack: uplink.ack,
             location,
         }
     }
+}
+
+/// A measurement with the digits that it has, also where its document goes through JSON's wider numbers.
+fn as_measured(value: f32) -> Option<f64> {
+    value.to_string().parse().ok().filter(|value: &f64| value.is_finite())
 }
 
 #[cfg(test)]
@@ -106,7 +111,10 @@ mod tests {
             location: None,
         };
         let fields: Fields = serde_json::from_str(r#"{"level":1.23,"alarm":false}"#).unwrap();
-        let printed = print(&UplinkDocument::new(&uplink, "Tank 3", Some("level"), &fields, &[], None));
+        let document = UplinkDocument::new(&uplink, "Tank 3", Some("level"), &fields, &[], None);
+        let in_an_answer = serde_json::to_value(&document).unwrap();
+        assert_eq!(in_an_answer.get("snr"), Some(&serde_json::json!(12.1)));
+        let printed = print(&document);
         assert_eq!(
             std::str::from_utf8(&printed).unwrap(),
             concat!(
