@@ -230,9 +230,13 @@ fn same_host(one: &Url, other: &Url) -> bool {
 fn in_words(error: &reqwest::Error, timeout: Duration) -> String {
     if error.is_timeout() {
         let waited = if error.is_connect() { CONNECT.min(timeout) } else { timeout };
-        format!("timeout after {} s", waited.as_secs())
+        return format!("timeout after {} s", waited.as_secs());
+    }
+    let cause = root_cause(error);
+    if cause.contains("peer certificate") {
+        format!("{cause}; `ca_file` names a private authority")
     } else {
-        root_cause(error)
+        cause
     }
 }
 

@@ -41,6 +41,9 @@ pub struct Skipped {
     pub begins: String,
 }
 
+/// No account has a list of ten million rows; whoever always has another page is not believed.
+const MOST_PAGES: usize = 100_000;
+
 /// The pages of one list, asked for one after the other. Nothing is sent before `next_page`.
 #[derive(Debug)]
 pub struct Pages<T> {
@@ -60,6 +63,8 @@ struct List {
     step: Step,
     walked: HashSet<u64>,
     last_page: HashSet<u64>,
+    /// What each page held: a list that goes round in a circle may give every page an address of its own.
+    pages: HashSet<u64>,
     rows: usize,
 }
 
@@ -104,6 +109,7 @@ impl<T> Pages<T> {
             slash: false,
             walked: HashSet::new(),
             last_page: HashSet::new(),
+            pages: HashSet::new(),
             rows: 0,
         };
         Self { list, read }
@@ -192,9 +198,13 @@ impl List {
             self.slash = false;
             let body = Body::of(&answer, &self.asked)?;
             self.walked.insert(walked);
-
+            if self.walked.len() > MOST_PAGES {
+                self.step = Step::Circle;
+                continue;
+            }
             let rows: HashSet<u64> = body.rows.iter().map(|row| hash(&row.to_string())).collect();
-            if !rows.is_empty() && rows.is_subset(&self.last_page) {
+            let held = rows.iter().fold(0, |sum: u64, row| sum.wrapping_add(*row));
+            if !rows.is_empty() && (rows.is_subset(&self.last_page) || !self.pages.insert(held)) {
                 self.step = if_nothing_new;
                 continue;
             }

@@ -67,18 +67,26 @@ impl Health {
 
     /// The source's state and its worst problem in a person's words.
     pub(super) fn sum(&self) -> (SourceState, Option<String>) {
-        let mut problems = self.jobs.iter().filter_map(|(job, problem)| Some((*job, problem.as_ref()?)));
-        match (self.jobs.get(&Job::Messages), problems.next()) {
-            // Jobs are in the order of their weight: messages first.
-            (_, Some((Job::Messages, (state, error)))) => (*state, Some(error.clone())),
-            (None, Some((_, (state, error)))) => (*state, Some(error.clone())),
+        let told = |job: &Job| self.jobs.get(job);
+        if let Some(Some((state, error))) = told(&Job::Messages) {
+            return (*state, Some(error.clone()));
+        }
+        // What a person must act on first, and else in the order of the jobs' weight.
+        let problems = self.jobs.values().flatten();
+        let worst = problems.min_by_key(|(state, _)| match state {
+            SourceState::AuthFailed => 0,
+            SourceState::RateLimited => 1,
+            _ => 2,
+        });
+        match (told(&Job::Messages), worst) {
             (None, None) => (SourceState::Starting, None),
             (Some(_), None) => (SourceState::Ok, None),
+            (None, Some((state, error))) => (*state, Some(error.clone())),
             // Messages come in; what else fails makes the source no worse than degraded, unless it must act.
-            (Some(_), Some((_, (state, error)))) => match state {
-                SourceState::AuthFailed | SourceState::RateLimited => (*state, Some(error.clone())),
-                _ => (SourceState::Degraded, Some(error.clone())),
-            },
+            (Some(_), Some((state @ (SourceState::AuthFailed | SourceState::RateLimited), error))) => {
+                (*state, Some(error.clone()))
+            }
+            (Some(_), Some((_, error))) => (SourceState::Degraded, Some(error.clone())),
         }
     }
 }
@@ -125,6 +133,14 @@ mod tests {
             (vec![(Job::Messages, Ok(None)), (Job::Inventory, failed(down()))], SourceState::Degraded),
             (
                 vec![(Job::Messages, Ok(None)), (Job::Inventory, failed(unauthorized()))],
+                SourceState::AuthFailed,
+            ),
+            (
+                vec![
+                    (Job::Messages, Ok(None)),
+                    (Job::Inventory, failed(down())),
+                    (Job::Locations, failed(unauthorized())),
+                ],
                 SourceState::AuthFailed,
             ),
             (

@@ -8,6 +8,7 @@ mod inventory;
 mod locations;
 mod messages;
 mod nudge;
+mod odd_row;
 mod reports;
 mod schedule;
 mod soracom;

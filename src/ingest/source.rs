@@ -63,7 +63,7 @@ pub(super) struct Room {
     /// What is kept about the devices of a Soracom source.
     pub(super) soracom: Mutex<Seen>,
     /// Rows that were reported as unreadable, so that each is reported once.
-    reported: Mutex<HashSet<String>>,
+    pub(super) reported: Mutex<HashSet<String>>,
 }
 
 /// The client of a source.
@@ -188,6 +188,10 @@ impl Room {
             let mut wait = None;
             let mut again = Scope::default();
             if due {
+                if asked_for {
+                    // A person who asks has mended what failed, or wants to see that it still does.
+                    self.failing().clear();
+                }
                 let outcome = self.once(job, scope).await;
                 self.record(job, &outcome);
                 match &outcome {
@@ -344,33 +348,6 @@ impl Room {
         }
     }
 
-    /// Reports rows that could not be read, each once; says in one sentence what is odd about a page.
-    pub(super) fn report<T>(&self, asked: &str, page: &Page<T>) -> Option<String> {
-        for row in &page.skipped {
-            let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
-            // Far more bad rows than any cloud has ever had; forgetting them costs a second report.
-            if reported.len() >= 1000 {
-                reported.clear();
-            }
-            let fresh = reported.insert(format!("{asked}{}", row.begins));
-            drop(reported);
-            if fresh {
-                let source = self.name();
-                tracing::warn!(%source, asked, why = row.why, row = row.begins, "a row cannot be read");
-                let detail = serde_json::json!({ "source": source, "asked": asked, "why": row.why, "row": row.begins });
-                self.tell("row_skipped", &detail);
-            }
-        }
-        let skipped = page
-            .skipped
-            .first()
-            .map(|row| format!("{} of the {asked} cannot be read: {}", rows(page.skipped.len()), row.why));
-        let foreign = page.foreign.as_ref().map(|host| {
-            format!("the next page of the {asked} lies on another host ({host}), which is not asked")
-        });
-        skipped.or(foreign)
-    }
-
     /// The lag of the newest message that just came.
     pub(super) fn note_lag(&self, lag: Duration) {
         self.board.update(self.name(), |status| status.lag_s = Some(lag.as_secs_f64()));
@@ -390,8 +367,4 @@ impl Room {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
-}
-
-fn rows(count: usize) -> String {
-    if count == 1 { "one row".to_owned() } else { format!("{count} rows") }
 }

@@ -93,6 +93,17 @@ async fn a_loop_of_pages_gives_what_it_holds_and_says_so() {
 }
 
 #[tokio::test]
+async fn a_loop_whose_every_page_has_an_address_of_its_own_ends_too() {
+    let cloud = cloud_with((0..300).map(|n| n * 1000)).await;
+    cloud.change(|world| world.faults = vec![("/messages", Fault::EverOn); 1000]);
+    let (pages, error) = all(messages(&cloud)).await;
+    assert_eq!(error, Some(Error::Circle { asked: format!("messages of device type {TYPE}") }));
+    // The second page begins with the last row of the first.
+    assert_eq!(sequence_numbers(&pages).len(), 199);
+    assert_eq!(cloud.count("/messages"), 3);
+}
+
+#[tokio::test]
 async fn a_next_page_on_another_host_is_never_asked_and_the_rest_comes_all_the_same() {
     let cloud = cloud_with((0..150).map(|n| n * 1000)).await;
     cloud.change(|world| world.faults = vec![("/messages", Fault::Foreign("attacker.example"))]);

@@ -95,7 +95,7 @@ async fn an_error_is_one_sentence_that_names_what_was_asked_for() {
         (
             "sigfox devices network-state 1A2B",
             "sigfox2mqtt: devices network-state does not exist in the Sigfox API v2; \
-             `devices get` tells `state` and `comState`\n",
+             `devices get --raw` tells `state` and `comState`\n",
         ),
         (
             "soracom devices terminate 7BFD29",

@@ -24,6 +24,8 @@ pub(crate) enum Fault {
     Huge,
     /// Every page says that the first page is next.
     Loop,
+    /// Two pages say in turn that the other is next, each time by another address.
+    EverOn,
     /// The next page lies on this host.
     Foreign(&'static str),
     Redirect(String),
@@ -118,6 +120,14 @@ async fn answer(
         world.faults.iter().position(|(part, _)| path.contains(part)).map(|at| world.faults.remove(at).1);
     let page = page(&world, &path, &query, address);
     match (fault, page) {
+        (Some(Fault::EverOn), Some(page)) => {
+            let turn = world.requests.len();
+            let before = page["data"].as_array().and_then(|rows| rows.last()).map(|row| row["time"].clone());
+            let before = before.filter(|_| !query.contains_key("before")).unwrap_or_else(|| i64::MAX.into());
+            let next = format!("http://{address}{path}?limit=100&turn={turn}&before={before}");
+            let page = json!({ "data": page["data"], "paging": { "next": next } });
+            json_answer(StatusCode::OK, &page)
+        }
         (Some(fault), page) => fail(&fault, page, &path, address),
         (None, Some(page)) => json_answer(StatusCode::OK, &page),
         (None, None) => json_answer(StatusCode::NOT_FOUND, &json!({ "message": "Not Found" })),
@@ -158,6 +168,7 @@ fn fail(fault: &Fault, page: Option<Value>, path: &str, address: SocketAddr) -> 
             page["paging"] = json!({ "next": format!("http://{address}{path}?limit=100") });
             json_answer(StatusCode::OK, &page)
         }
+        Fault::EverOn => json_answer(StatusCode::OK, &page),
         Fault::Foreign(host) => {
             page["paging"] = json!({ "next": format!("https://{host}{path}?limit=100&before=1") });
             json_answer(StatusCode::OK, &page)

@@ -5,7 +5,7 @@ use sigfox2mqtt::config::SigfoxApi;
 use sigfox2mqtt::ingest::SourceState;
 use sigfox2mqtt::store::UplinkQuery;
 
-use crate::cloud_mock::{MockCloud, World};
+use crate::cloud_mock::{Fault, MockCloud, World};
 use crate::ingest_rig::{Rig, config, now_ms, sigfox};
 use crate::support::eventually;
 
@@ -46,6 +46,63 @@ async fn messages_in_seconds_arrive_once_each_over_pages_that_end_within_a_secon
     assert_eq!((uplink.snr, uplink.stations), (Some(50.0), Some(1)));
     let device = rig.store.device("2C".parse().unwrap()).unwrap().unwrap();
     assert_eq!((device.device_type.as_deref(), device.last_seen.is_some()), (Some(TYPE), true));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_rows_are_reported_once_and_the_good_ones_arrive() {
+    let mut world = world(3);
+    let bad = [
+        json!({ "device": "002C", "time": now_ms() / 1000 - 10, "data": "hello" }),
+        json!({ "time": now_ms() / 1000 - 11, "data": "00" }),
+        json!("a row that is none"),
+    ];
+    world.messages.get_mut(TYPE).unwrap().extend(bad);
+    let cloud = MockCloud::start(world).await;
+    let config = config(&cloud.v1_url(), sigfox(SigfoxApi::V1));
+    let rig = Rig::start(cloud, config);
+    rig.has(3).await;
+    rig.is(SourceState::Degraded).await;
+    assert!(rig.status().error.is_some_and(|error| error.starts_with("3 rows of the messages of")));
+    let polls = rig.cloud.count("/messages");
+    eventually("more polls", || rig.cloud.count("/messages") >= polls + 5).await;
+    assert_eq!(rig.told("row_skipped"), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_cost_a_poll_each_and_nothing_is_lost() {
+    for (fault, state) in [
+        (Fault::Status(500), SourceState::Down),
+        (Fault::Dropped, SourceState::Down),
+        (Fault::Html, SourceState::Degraded),
+        (Fault::Truncated, SourceState::Degraded),
+        (Fault::Huge, SourceState::Degraded),
+        (Fault::RetryAfter(1), SourceState::RateLimited),
+    ] {
+        let mut world = world(3);
+        world.faults = vec![("/messages", fault.clone())];
+        let cloud = MockCloud::start(world).await;
+        let config = config(&cloud.v1_url(), sigfox(SigfoxApi::V1));
+        let rig = Rig::start(cloud, config);
+        rig.is(state).await;
+        rig.has(3).await;
+        rig.is(SourceState::Ok).await;
+        assert_eq!((rig.status().error, rig.sequence_numbers().len()), (None, 3), "{fault:?}");
+        rig.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_loop_of_pages_brings_its_messages_and_ends() {
+    let mut world = world(50);
+    world.faults = vec![("/messages", Fault::Loop); 100_000];
+    let cloud = MockCloud::start(world).await;
+    let config = config(&cloud.v1_url(), sigfox(SigfoxApi::V1));
+    let rig = Rig::start(cloud, config);
+    rig.has(50).await;
+    rig.is(SourceState::Degraded).await;
+    assert!(rig.status().error.is_some_and(|error| error.contains("circle")));
+    rig.cloud.change(|world| world.faults.clear());
+    rig.is(SourceState::Ok).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,7 @@ use sigfox2mqtt::clock;
 use sigfox2mqtt::model::{DeviceId, Timestamp};
 use sigfox2mqtt::simulate::{Device, DeviceType, Options, Running, Simulator, Uplink, World};
 
+use crate::source_faults::{ROUNDS, Strike, at_random, each_once};
 use crate::support::daemon::{Daemon, Gateway};
 use crate::support::{mosquitto::Mosquitto, subscriber::Subscriber, within};
 
@@ -33,46 +34,6 @@ const DEVICES: [(&str, usize, u32); 7] = [
     (SHARED, 3, 30),
 ];
 const HISTORY: usize = 3630;
-/// What strikes. `huge` is larger than any answer that is read to its end; one `timeout` ends with a cut after a second,
-/// the other with our own patience after two; `loop` and `elsewhere` find no link to bend in lists of a single page.
-const FAULTS: [&str; 13] = [
-    "429",
-    "401",
-    "500",
-    "badrow",
-    "429=1",
-    "timeout=1",
-    "drop",
-    "loop",
-    "truncate",
-    "html",
-    "huge=20",
-    "timeout",
-    "elsewhere",
-];
-/// Where it strikes, by source: messages, inventory, locations, reports, sessions.
-const PATHS: [&[&str]; 3] = [
-    &[
-        "/v2/device-types/5f000000000000000000000a/messages",
-        "/v2/device-types/5f000000000000000000000d/messages",
-        "/v2/device-types?",
-        "/v2/devices?",
-        "/v2/devices/A1/locations",
-        "/v2/device-types/5f000000000000000000000a/callbacks-not-delivered",
-    ],
-    &[
-        "/api/devicetypes/5f000000000000000000000b/messages",
-        "/api/devicetypes/5f000000000000000000000d/messages",
-        "/api/devicetypes?",
-        "/api/devicetypes/5f000000000000000000000b/devices",
-        "/api/devices/B1/locations",
-        "/api/devicetypes/5f000000000000000000000b/status/error",
-        "/api/devicetypes/5f000000000000000000000b/status/warn",
-        "/api/callbacks/messages/error",
-    ],
-    &["/data", "/v1/sigfox_devices", "/v1/auth"],
-];
-
 /// Waits for long: several faults in a row make a source patient.
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -143,9 +104,13 @@ impl Site {
         self.complaints += 1;
     }
 
-    fn strike(&mut self, kind: &str, path: &str, count: u32) {
-        self.cloud.fault(format!("{kind}:{path}:{count}").parse().unwrap());
-        self.faults += usize::try_from(count).unwrap();
+    fn strike(&mut self, strike: Strike) {
+        let (line, count) = strike.line();
+        self.cloud.fault(line.parse().unwrap());
+        self.faults += count;
+        if strike.wants_a_session() {
+            self.cloud.end_tokens();
+        }
     }
 
     fn is(&self, source: &str, state: &str) -> bool {
@@ -153,18 +118,21 @@ impl Site {
         told.is_some_and(|status| status.json()["state"] == json!(state))
     }
 
-    /// Waits until a source is locked out; then the person who mended its credentials asks for a poll.
-    async fn unlock(&self, source: &str) {
-        within(LIMIT, &format!("{source} to be locked out"), || self.is(source, "auth_failed")).await;
-        self.bridge.publish("sigfox2mqtt/bridge/request/sync", format!(r#"{{"source":"{source}"}}"#));
-    }
-
-    /// Waits until every fault has struck, everything is there and every source is well again.
-    async fn settle(&self) {
+    /// Waits until every fault has struck, everything is there and every source is well again. Somebody who mends their
+    /// credentials asks these sources for a poll meanwhile.
+    async fn settle(&self, refused: &[&str]) {
         let limit = Instant::now() + LIMIT;
+        let mut rounds = 0_u64;
         while !self.is_settled() {
             assert!(Instant::now() < limit, "{}\nlog:\n{}", self.unsettled(), self.daemon.log());
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            if rounds % 50 == 49 {
+                for source in refused {
+                    let wanted = format!(r#"{{"source":"{source}"}}"#);
+                    self.bridge.publish("sigfox2mqtt/bridge/request/sync", wanted);
+                }
+            }
+            rounds += 1;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
@@ -274,6 +242,7 @@ fn configuration(cloud: &Running, broker: &Mosquitto) -> String {
             poll = "1s"
             inventory = "2s"
             locations = "2s"
+            resync = "15s"
             rate = "1000/10s"
             timeout = "2s"
             callback_token = "secret-{name}"
@@ -298,6 +267,7 @@ fn configuration(cloud: &Running, broker: &Mosquitto) -> String {
         auth_key_id = "keyId-simulated"
         auth_key = "secret-simulated"
         poll = "1s"
+        resync = "15s"
         rate = "1000/10s"
         timeout = "2s"
         "#,
@@ -314,38 +284,10 @@ fn long_run() -> Option<(u64, Duration)> {
     Some((number("SOURCES_SEED")?, Duration::from_secs(60 * number("SOURCES_MINUTES")?)))
 }
 
-/// What strikes a source in a round: the kind, where, and how often.
-type Strike = (&'static str, &'static str, u32);
-
-/// Each kind once, at one path of each source after the other.
-fn each_once(round: usize) -> [Strike; 3] {
-    // Different ones at once: what ails one source is not to hinder another.
-    [0, 1, 2].map(|source| {
-        let paths = PATHS[source];
-        (FAULTS[(round + 4 * source) % FAULTS.len()], paths[round % paths.len()], 1)
-    })
-}
-
-fn at_random(rng: &mut fastrand::Rng) -> [Strike; 3] {
-    [0, 1, 2].map(|source| {
-        let kind = FAULTS[rng.usize(..FAULTS.len())];
-        let path = PATHS[source][rng.usize(..PATHS[source].len())];
-        // A source that is locked out asks once a minute at most, and one that got in all the same not again.
-        let count = if kind == "401" || path == "/v1/auth" { 1 } else { rng.u32(1..=3) };
-        (kind, path, count)
-    })
-}
-
-/// Whether a fault locks a source out: Soracom's 401 only says that the token has ended, unless it is the answer to
-/// who asks for another.
-fn locks_out(source: usize, (kind, path, _): Strike) -> bool {
-    kind == "401" && (source != 2 || path == "/v1/auth")
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn each_kind_of_source_syncs_its_history_over_pages_once_and_in_order() {
     let site = Site::start().await;
-    site.settle().await;
+    site.settle(&[]).await;
     for (device, numbers) in site.arrived() {
         assert_eq!(numbers, (0..site.sent[&device]).collect::<Vec<_>>(), "{device}");
     }
@@ -367,30 +309,28 @@ async fn each_kind_of_source_syncs_its_history_over_pages_once_and_in_order() {
 #[tokio::test(flavor = "multi_thread")]
 async fn faults_of_every_kind_at_every_source_lose_nothing_and_repeat_nothing() {
     let mut site = Site::start().await;
-    site.settle().await;
+    site.settle(&[]).await;
     let long = long_run();
     let mut rng = fastrand::Rng::with_seed(long.map_or(0, |(seed, _)| seed));
     let start = Instant::now();
     for round in 0.. {
-        let faults = match long {
+        let strikes = match long {
             Some((_, span)) if start.elapsed() >= span => break,
             Some(_) => at_random(&mut rng),
-            None if round == FAULTS.len() => break,
+            None if round == ROUNDS => break,
             None => each_once(round),
         };
-        for (kind, path, count) in faults {
-            site.strike(kind, path, count);
-            if path == "/v1/auth" {
-                site.cloud.end_tokens();
-            }
+        for strike in &strikes {
+            site.strike(*strike);
         }
         site.send();
-        for (source, strike) in faults.into_iter().enumerate() {
-            if locks_out(source, strike) {
-                site.unlock(SOURCES[source]).await;
-            }
+        for strike in strikes.iter().filter(|strike| strike.locks_out()) {
+            let source = SOURCES[strike.source];
+            within(LIMIT, &format!("{source} to be locked out"), || site.is(source, "auth_failed")).await;
         }
-        site.settle().await;
+        let refused = strikes.iter().filter(|strike| strike.wants_a_person());
+        let refused: Vec<&str> = refused.map(|strike| SOURCES[strike.source]).collect();
+        site.settle(&refused).await;
     }
     let (uplinks, faults, span) = (site.total(), site.faults, start.elapsed().as_secs());
     let (lost, repeated) = site.lost_and_repeated().await;

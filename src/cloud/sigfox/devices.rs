@@ -15,7 +15,7 @@ use crate::config::SigfoxApi::{V1, V2};
 use crate::model::{DeviceId, Timestamp};
 
 /// What has no counterpart in v2.
-const STATE_IN_V2: &str = "`devices get` tells `state` and `comState`";
+const STATE_IN_V2: &str = "`devices get --raw` tells `state` and `comState`";
 
 /// Which devices are listed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

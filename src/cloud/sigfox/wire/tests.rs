@@ -62,6 +62,45 @@ fn messages_of_v1_are_the_same_thing_in_seconds() {
 }
 
 #[test]
+fn a_message_is_the_same_in_every_shape_that_was_seen() {
+    let place = json!({ "lat": 48.5, "lng": 2.25, "radius": 400, "source": 2, "placeIds": [] });
+    let usual = json!({
+        "device": { "id": "1A2B3C" }, "time": 1_789_000_000_000_i64, "data": "0a41ff00", "seqNumber": 251,
+        "rinfos": [{ "baseStation": { "id": "5859" }, "rssi": "-133.00", "snr": "12.48", "rep": 3 }],
+        "lqi": 2, "computedLocation": [place], "ackRequired": true,
+    });
+    let expected = message(&usual).unwrap();
+    assert!(expected.location.is_some() && expected.ack_required == Some(true), "{expected:?}");
+    for change in [
+        json!({ "time": 1_789_000_000 }),
+        json!({ "time": "1789000000000" }),
+        json!({ "time": "2026-09-10T00:26:40Z" }),
+        json!({ "time": 1_789_000_000_000.0 }),
+        json!({ "device": "1A2B3C" }),
+        json!({ "device": "1a2b3c" }),
+        json!({ "device": { "id": "1A2B3C", "name": null, "extra": {} } }),
+        json!({ "data": "0A41FF00" }),
+        json!({ "seqNumber": "251" }),
+        json!({ "seqNumber": 251.0 }),
+        json!({ "lqi": "2" }),
+        json!({ "lqi": "GOOD" }),
+        json!({ "lqi": "null", "linkQuality": "Good" }),
+        json!({ "computedLocation": place }),
+        json!({ "computedLocation": { "lat": "48.5", "lng": "2.25", "radius": "400", "source": "2" } }),
+        json!({ "rinfos": { "tap": "5859", "rssi": -133, "snr": 12.48, "cbStatus": { "status": 200 } } }),
+        json!({ "rinfos": [{ "baseStation": "5859", "rssi": -133.0, "freq": null }], "snr": "12.48" }),
+        json!({ "ackRequired": "true" }),
+        json!({ "ackRequired": 1 }),
+        json!({ "ackRequired": null, "downlinkAnswerStatus": {} }),
+        json!({ "rolloverCounter": "x", "satInfos": 17, "nbFrames": null, "of-tomorrow": [{}] }),
+    ] {
+        let mut row = usual.clone();
+        row.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        assert_eq!(message(&row), Ok(expected.clone()), "{change}");
+    }
+}
+
+#[test]
 fn a_message_that_cannot_be_kept_says_why() {
     for (row, why) in [
         (json!([]), "it is no object"),
