@@ -120,13 +120,11 @@ impl Shift {
             let source =
                 Source::new(settings.clone(), store.clone(), board.clone())?.with_downlinks(queues.clone());
             nudges.insert(settings.name.clone(), source.nudge());
-            let source = source.with_pulse(vitals.part(format!("source {}", settings.name)));
-            rooms.spawn(format!("source {}", settings.name), source.run(stop.clone()));
-        }
-        for settings in &config.sources {
-            if let Some(dispatcher) = Dispatcher::new(settings, &queues)? {
+            if let Some(dispatcher) = Dispatcher::new(settings, &queues, source.client()) {
                 rooms.spawn(format!("downlinks {}", settings.name), dispatcher.run(stop.clone()));
             }
+            let source = source.with_pulse(vitals.part(format!("source {}", settings.name)));
+            rooms.spawn(format!("source {}", settings.name), source.run(stop.clone()));
         }
         for settings in &config.mirrors {
             let mirror = Mirror::new(mirror::Parts {

@@ -8,6 +8,7 @@ mod access;
 pub mod altair;
 mod api;
 mod body;
+mod client;
 mod error;
 mod http;
 mod limit;
@@ -19,5 +20,6 @@ pub mod soracom;
 
 pub use access::Access;
 pub use api::Call;
+pub use client::Client;
 pub use error::Error;
 pub use page::{Page, Pages, Skipped};

@@ -19,9 +19,8 @@ use super::schedule::{Clockwork, Ticker};
 use super::soracom::{Seen, kept_session};
 use super::{Nudge, Scope, SourceState, StatusBoard};
 use crate::clock;
-use crate::cloud::sigfox::{DeviceType, Sigfox};
-use crate::cloud::soracom::Soracom;
-use crate::cloud::{Access, Error, Page, Pages};
+use crate::cloud::sigfox::DeviceType;
+use crate::cloud::{Client, Error, Page, Pages};
 use crate::config::{self, SourceKind};
 use crate::downlink::Queues;
 use crate::model::{Event, SourceName, Timestamp};
@@ -43,7 +42,7 @@ pub struct Source {
 #[derive(Debug)]
 pub(super) struct Room {
     pub(super) config: config::Source,
-    cloud: Cloud,
+    cloud: Client,
     pub(super) store: Store,
     /// Told what the cloud says of downlinks.
     pub(super) queues: Option<Queues>,
@@ -66,37 +65,20 @@ pub(super) struct Room {
     pub(super) reported: Mutex<HashSet<String>>,
 }
 
-/// The client of a source.
-#[derive(Debug)]
-enum Cloud {
-    Sigfox(Sigfox),
-    Soracom(Soracom),
-}
-
 impl Source {
     /// A source that is not asked yet.
     ///
     /// # Errors
     /// If its client cannot be set up: a CA that cannot be read, credentials that no header can hold.
     pub fn new(config: config::Source, store: Store, board: StatusBoard) -> anyhow::Result<Self> {
-        let access = Access::from(&config);
-        let cloud = match &config.kind {
-            SourceKind::Sigfox { api, login, password } => {
-                Sigfox::new(&access, *api, login, password).map(Cloud::Sigfox)
-            }
-            SourceKind::Soracom { auth_key_id, auth_key } => {
-                let kept = kept_session(&store, &config.name);
-                Soracom::new(&access, auth_key_id, auth_key, kept).map(Cloud::Soracom)
-            }
+        let kept = match &config.kind {
+            SourceKind::Soracom { .. } => kept_session(&store, &config.name),
+            SourceKind::Sigfox { .. } => None,
         };
-        let cloud = cloud.with_context(|| format!("source {}", config.name))?;
-        let answers = match &cloud {
-            Cloud::Sigfox(cloud) => cloud.answers(),
-            Cloud::Soracom(cloud) => cloud.answers(),
-        };
-        board.counts_answers(&config.name, answers);
+        let cloud = Client::new(&config, kept).with_context(|| format!("source {}", config.name))?;
+        board.counts_answers(&config.name, cloud.answers());
         // Soracom's devices have no types to wait for.
-        let types = matches!(cloud, Cloud::Soracom(_)).then(Vec::new);
+        let types = matches!(cloud, Client::Soracom(_)).then(Vec::new);
         let room = Room {
             config,
             cloud,
@@ -114,6 +96,12 @@ impl Source {
             reported: Mutex::default(),
         };
         Ok(Self { room, nudge: Nudge::default(), pulse: Pulse::new(None) })
+    }
+
+    /// Its client, for whoever else asks its cloud for something.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        self.room.cloud.clone()
     }
 
     /// Also gives signs of life, from when its first poll is scheduled.
@@ -243,27 +231,20 @@ impl Room {
 
     async fn once(&self, job: Job, scope: Scope) -> Outcome {
         let outcome = match (&self.cloud, job) {
-            (Cloud::Sigfox(cloud), Job::Inventory) => self.take_inventory(cloud).await,
-            (Cloud::Sigfox(cloud), Job::Messages) => self.poll_messages(cloud, scope).await,
-            (Cloud::Sigfox(cloud), Job::Locations) => self.read_locations(cloud).await,
-            (Cloud::Sigfox(cloud), Job::Reports) => self.read_reports(cloud).await,
-            (Cloud::Sigfox(cloud), Job::Resync) => self.resync(cloud).await,
-            (Cloud::Soracom(cloud), Job::Inventory) => self.list_soracom(cloud).await,
-            (Cloud::Soracom(cloud), Job::Messages) => self.poll_soracom(cloud, scope).await,
-            (Cloud::Soracom(cloud), Job::Resync) => self.resync_soracom(cloud).await,
+            (Client::Sigfox(cloud), Job::Inventory) => self.take_inventory(cloud).await,
+            (Client::Sigfox(cloud), Job::Messages) => self.poll_messages(cloud, scope).await,
+            (Client::Sigfox(cloud), Job::Locations) => self.read_locations(cloud).await,
+            (Client::Sigfox(cloud), Job::Reports) => self.read_reports(cloud).await,
+            (Client::Sigfox(cloud), Job::Resync) => self.resync(cloud).await,
+            (Client::Soracom(cloud), Job::Inventory) => self.list_soracom(cloud).await,
+            (Client::Soracom(cloud), Job::Messages) => self.poll_soracom(cloud, scope).await,
+            (Client::Soracom(cloud), Job::Resync) => self.resync_soracom(cloud).await,
             // Soracom knows no places but those in payloads, which decoding finds, and reports nothing.
-            (Cloud::Soracom(_), Job::Locations | Job::Reports) => Ok(None),
+            (Client::Soracom(_), Job::Locations | Job::Reports) => Ok(None),
         };
         // A bad row in what is read once an hour or a day was reported as an event; it must not colour the
         // source's state until then.
         outcome.map(|odd| odd.filter(|_| matches!(job, Job::Messages | Job::Inventory)))
-    }
-
-    fn requests(&self) -> u64 {
-        match &self.cloud {
-            Cloud::Sigfox(cloud) => cloud.requests(),
-            Cloud::Soracom(cloud) => cloud.requests(),
-        }
     }
 
     /// The next page of a list. In the middle of a list a passing error is waited out here, so that a long
@@ -318,7 +299,7 @@ impl Room {
             before = status.state;
             status.state = state;
             status.error.clone_from(&error);
-            status.requests = self.requests();
+            status.requests = self.cloud.requests();
             if job == Job::Messages && outcome.is_ok() {
                 status.last_success = Some(now);
             }

@@ -144,7 +144,7 @@ impl Driver {
     }
 
     fn report(&self, fault: &Fault, pause: Duration) {
-        let (broker, retry_s) = (self.options.place(), pause.as_secs_f32());
+        let (broker, retry_s) = (self.options.place(), (pause.as_secs_f64() * 10.0).round() / 10.0);
         if matches!(fault, Fault::Lost(_)) {
             tracing::warn!(%broker, reason = %fault, retry_s, "no connection to the broker");
         } else {

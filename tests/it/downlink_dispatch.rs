@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
+use sigfox2mqtt::cloud::Client;
 use sigfox2mqtt::config::{Config, Environment};
 use sigfox2mqtt::decode::Registry;
 use sigfox2mqtt::downlink::{Cancelled, Dispatcher, Queues, Target};
@@ -159,7 +160,8 @@ impl Rig {
 
     fn start(&mut self) {
         self.stop = CancellationToken::new();
-        let dispatcher = Dispatcher::new(&self.config.sources[0], &self.queues).unwrap().unwrap();
+        let client = Client::new(&self.config.sources[0], None).unwrap();
+        let dispatcher = Dispatcher::new(&self.config.sources[0], &self.queues, client).unwrap();
         let run = dispatcher.run(self.stop.clone());
         self.running.spawn(async move { run.await.unwrap() });
     }
@@ -284,7 +286,7 @@ async fn a_downlink_goes_by_the_spelling_of_its_cloud() {
 #[tokio::test]
 async fn what_soracom_refuses_fails_or_waits() {
     for (device, status, state) in [
-        ("FFFF", None, DownlinkState::Failed),
+        ("FFFF", Some(404), DownlinkState::Failed),
         ("7BFD29", Some(400), DownlinkState::Failed),
         ("7BFD29", Some(429), DownlinkState::Queued),
     ] {
@@ -300,6 +302,21 @@ async fn what_soracom_refuses_fails_or_waits() {
         .await;
         rig.end().await;
     }
+}
+
+#[tokio::test]
+async fn a_device_that_soracom_lists_but_does_not_show_alone_gets_its_downlink_once() {
+    let mut rig = Rig::soracom().await;
+    rig.uplink("FFFF", -100, None).await;
+    rig.push("FFFF", "a", 1).await;
+    rig.start();
+    eventually("a is submitted", || rig.is("FFFF", "a", DownlinkState::Submitted)).await;
+    rig.crash().await;
+    rig.start();
+    rig.uplink("FFFF", 30, Some(true)).await;
+    eventually("the device has asked", || rig.is("FFFF", "a", DownlinkState::Sent)).await;
+    assert_eq!(rig.cloud(|cloud| cloud.sent.len()), 1);
+    rig.end().await;
 }
 
 #[tokio::test]

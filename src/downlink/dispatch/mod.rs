@@ -7,15 +7,14 @@ mod soracom;
 
 use std::time::Duration;
 
-use anyhow::Context as _;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use self::direct::Direct;
 use self::soracom::Slots;
 use super::Queues;
-use crate::cloud::{self, Access};
-use crate::config::{DownlinkVia, Source, SourceKind};
+use crate::cloud::{self, Client};
+use crate::config::{DownlinkVia, Source};
 use crate::model::{Device, SourceName};
 use crate::store::StoreError;
 
@@ -49,24 +48,16 @@ enum Trouble {
 
 impl Dispatcher {
     /// What brings this source's downlinks; none where its cloud asks for them, or it has none.
-    ///
-    /// # Errors
-    /// If the client of its cloud cannot be set up.
-    pub fn new(source: &Source, queues: &Queues) -> anyhow::Result<Option<Self>> {
-        let access = Access::from(source);
-        let named = || format!("source {}", source.name);
-        let way = match (source.downlink, &source.kind) {
-            (DownlinkVia::Soracom, SourceKind::Soracom { auth_key_id, auth_key }) => {
-                let client = cloud::soracom::Soracom::new(&access, auth_key_id, auth_key, None);
-                Way::Slots(Slots::new(queues.clone(), client.with_context(named)?))
+    #[must_use]
+    pub fn new(source: &Source, queues: &Queues, client: Client) -> Option<Self> {
+        let way = match (source.downlink, client) {
+            (DownlinkVia::Soracom, Client::Soracom(cloud)) => Way::Slots(Slots::new(queues.clone(), cloud)),
+            (DownlinkVia::Direct, Client::Sigfox(cloud)) => {
+                Way::Direct(Direct::new(queues.clone(), source.name.clone(), cloud))
             }
-            (DownlinkVia::Direct, SourceKind::Sigfox { api, login, password }) => {
-                let client = cloud::sigfox::Sigfox::new(&access, *api, login, password);
-                Way::Direct(Direct::new(queues.clone(), source.name.clone(), client.with_context(named)?))
-            }
-            _ => return Ok(None),
+            _ => return None,
         };
-        Ok(Some(Self { source: source.name.clone(), way }))
+        Some(Self { source: source.name.clone(), way })
     }
 
     /// Runs until told to stop; then takes down what stands in fixed answers.

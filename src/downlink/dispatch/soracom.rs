@@ -60,7 +60,8 @@ impl Slots {
                 return Ok(self.queues.settle(head, Settled::Refused(reason)).await?);
             }
             Ok(known) => known.last_seen,
-            Err(error @ Error::NotFound { .. }) => return self.refuse(head, &error).await,
+            // The device is listed; whether it takes downlinks is for the submission to find out.
+            Err(Error::NotFound { .. }) => None,
             Err(error) => return Err(error.into()),
         };
         self.remember(device, Some(&Submission { item: head.id.clone(), last_seen })).await?;
@@ -83,8 +84,7 @@ impl Slots {
         };
         match self.cloud.device(&self.queues.store.spelling(&device.source, device.id)?).send().await {
             Ok(known) if known.last_seen == submission.last_seen => self.send(device, item).await,
-            Ok(_) => self.remember(device, None).await,
-            Err(error @ Error::NotFound { .. }) => self.refuse(item, &error).await,
+            Ok(_) | Err(Error::NotFound { .. }) => self.remember(device, None).await,
             Err(error) => Err(error.into()),
         }
     }

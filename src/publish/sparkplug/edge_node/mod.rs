@@ -185,7 +185,7 @@ impl EdgeNode {
                 End::Broken(fault) => pauses.next(fault),
             };
             if let End::Broken(reason) = end {
-                let retry_s = pause.as_secs_f32();
+                let retry_s = (pause.as_secs_f64() * 10.0).round() / 10.0;
                 tracing::warn!(%broker, %reason, retry_s, "no connection of the edge node");
             }
             tokio::select! {
