@@ -4,7 +4,8 @@
 use crate::model::{DeviceId, ItemId, SourceName};
 use crate::mqtt::topic::Topics;
 
-/// A retained document. The order is the one in which they are sent when several are out of date.
+/// A retained document. The order is the one in which they are sent when several are out of date; from the availability
+/// on they take turns.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Name {
     /// `bridge/state`, which is said on every connection and never rendered.
@@ -48,6 +49,11 @@ pub enum Name {
 }
 
 impl Name {
+    /// Whether each uplink of a device may change it, or nothing is lost when others come first.
+    pub(super) fn is_of_uplinks(&self) -> bool {
+        *self >= Self::Availability(DeviceId::new(0, 1))
+    }
+
     /// Where the document is kept.
     #[must_use]
     pub fn topic(&self, topics: &Topics, gateway: &str) -> String {

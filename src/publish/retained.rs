@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::ops::Bound;
 
 use bytes::Bytes;
 
@@ -21,6 +22,9 @@ use crate::store::StoreError;
 #[derive(Debug, Default)]
 pub(super) struct Retained {
     stale: BTreeSet<Name>,
+    /// The document of what uplinks change that was sent last: the next of these comes after it, so that devices that
+    /// send without a pause hold up no others.
+    turn: Option<Name>,
     /// What the broker keeps, by hash, since this process or the broker's session began.
     kept: BTreeMap<Name, u64>,
     /// Until when documents are true that time makes false.
@@ -197,9 +201,12 @@ impl Retained {
         renderer: &Renderer,
         now: Timestamp,
     ) -> Result<Option<(Stamp, Publish)>, StoreError> {
-        while let Some(name) = self.stale.first().cloned() {
+        while let Some(name) = self.next_name() {
             let rendered = renderer.retained(&name, now)?;
             self.stale.remove(&name);
+            if name.is_of_uplinks() {
+                self.turn = Some(name.clone());
+            }
             let (payload, until, user) = match rendered {
                 Rendered::Keep(payload) => (payload, None, Vec::new()),
                 Rendered::About(payload, user) => (payload, None, user),
@@ -231,6 +238,13 @@ impl Retained {
             return Ok(Some((stamp, Publish { topic, payload, retain: true, properties })));
         }
         Ok(None)
+    }
+
+    fn next_name(&self) -> Option<Name> {
+        let first = self.stale.first()?;
+        let after = self.turn.as_ref().filter(|_| first.is_of_uplinks());
+        let next = after.and_then(|turn| self.stale.range((Bound::Excluded(turn), Bound::Unbounded)).next());
+        Some(next.unwrap_or(first).clone())
     }
 
     /// The broker has acknowledged a document.

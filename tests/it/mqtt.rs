@@ -56,6 +56,26 @@ async fn what_the_store_has_reaches_a_subscriber_over_both_versions_of_the_proto
 }
 
 #[tokio::test]
+async fn a_backlog_is_not_held_up_by_states_that_the_next_event_makes_out_of_date() {
+    let broker = Mosquitto::start().await;
+    let subscriber = Subscriber::start(broker.port(), "sigfox2mqtt/device/#").await;
+    let site = Site::new(&lines(&broker, 5));
+    let device = |n: i64| format!("{:X}", 0xA0 + n % 50);
+    let uplinks: Vec<_> = (0..2_000).map(|n| uplink(&device(n), T0 + n, "012c80")).collect();
+    site.store.record_sweep(&uplinks, None).unwrap();
+    let publishing = site.publish();
+    subscriber.until("/event/up", 2_000).await;
+    for uplink in &uplinks[1_950..] {
+        let topic = format!("/{}/state", uplink.device);
+        let newest = || subscriber.last(&topic).map(|state| state.json()["id"].clone());
+        eventually("the newest state", || newest() == Some(json!(uplink.id().to_string()))).await;
+    }
+    publishing.stop().await;
+    let states = subscriber.on("/state").len();
+    assert!(states < 400, "{states} states of 2,000 uplinks of 50 devices");
+}
+
+#[tokio::test]
 async fn a_late_uplink_is_published_and_leaves_the_state_alone() {
     let broker = Mosquitto::start().await;
     let subscriber = Subscriber::start(broker.port(), "sigfox2mqtt/device/#").await;

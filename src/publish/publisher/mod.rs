@@ -86,7 +86,8 @@ pub struct Publisher {
     said_hello: bool,
     /// Whether all documents are due on the next connection, whatever the broker remembers.
     start_over: bool,
-    retained_turn: bool,
+    /// How many events were sent since a retained document was.
+    events_in_turn: u8,
     paused_until: Option<Instant>,
     births: Births,
     everything_at: Option<Instant>,
@@ -112,7 +113,7 @@ impl Publisher {
             retained: Retained::default(),
             said_hello: false,
             start_over: true,
-            retained_turn: false,
+            events_in_turn: 0,
             paused_until: None,
             births: Births::default(),
             everything_at: None,

@@ -8,6 +8,10 @@ use crate::publish::flight::Cargo;
 use crate::publish::outbox::Refusal;
 use crate::store::StoreError;
 
+/// A retained document is sent after so many events, while events wait: in a backlog the next event of a device makes its
+/// state out of date before anybody has read it.
+const EVENTS_IN_TURN: u8 = 10;
+
 impl Publisher {
     /// Hands over as much as there is room for.
     pub(super) fn send(&mut self) {
@@ -49,19 +53,22 @@ impl Publisher {
         true
     }
 
-    /// Answers first; then retained documents and events take turns.
+    /// Answers first; then events, with a retained document now and then.
     fn next_message(&mut self) -> Result<Option<(Cargo, Publish)>, StoreError> {
         if let Some(reply) = self.replies.pop_front() {
             return Ok(Some((Cargo::Reply(reply.clone()), reply.into())));
         }
-        self.retained_turn = !self.retained_turn;
-        if self.retained_turn {
+        if self.events_in_turn >= EVENTS_IN_TURN {
+            self.events_in_turn = 0;
             if let Some(document) = self.next_retained()? {
                 return Ok(Some(document));
             }
         }
         match self.next_event()? {
-            Some(event) => Ok(Some(event)),
+            Some(event) => {
+                self.events_in_turn += 1;
+                Ok(Some(event))
+            }
             None => self.next_retained(),
         }
     }
