@@ -23,7 +23,7 @@ const BATCH_TYPE: &str = "5f0000000000000000000002";
 /// The line of a batch, in the simulator's words and in the gateway's.
 const LINE: &str = "{device};{time};{data};{seqNumber};{ack};";
 /// What stands in the fixed answer of a direct device's type before the gateway comes.
-const FORMER: &str = "3c06000000000000";
+pub(crate) const FORMER: &str = "3c06000000000000";
 /// A minute of the world lasts 0.6 s: a callback that failed is tried again after 0.6, 1.8 and 4.2 s.
 const SPEED: f64 = 100.0;
 /// A device asks again after the cloud's last retry, as real ones do that send every ten minutes.
@@ -35,7 +35,7 @@ const KILLED_AFTER_MS: std::ops::Range<u64> = 4_000..8_000;
 
 /// How a device gets its downlinks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+pub(crate) enum Way {
     Callback,
     /// By callbacks, and it shows by its next message that a downlink arrived.
     Acknowledged,
@@ -45,12 +45,12 @@ enum Way {
 }
 
 /// A device of the day, by its number.
-fn way(number: usize) -> Way {
+pub(crate) fn way(number: usize) -> Way {
     [Way::Callback, Way::Batch, Way::Soracom, Way::Acknowledged, Way::Direct, Way::Soracom][number % 6]
 }
 
 /// Each device with a fixed answer has a type of its own.
-fn direct_type(number: usize) -> String {
+pub(crate) fn direct_type(number: usize) -> String {
     format!("5f00000000000000000d{number:04x}")
 }
 
@@ -91,7 +91,7 @@ struct Day {
 }
 
 /// Each hears nothing that it did not ask for.
-fn world(devices: &[DeviceId], port: u16, seed: u64) -> World {
+pub(crate) fn world(devices: &[DeviceId], port: u16, seed: u64) -> World {
     let callback = |source: &str, kind: CallbackKind| {
         let url = format!("http://127.0.0.1:{port}/callback/{source}/{}", kind.path());
         Callback::post(format!("{source}-{}", kind.path()), kind, url, Some("callback-token"))
@@ -129,7 +129,7 @@ fn world(devices: &[DeviceId], port: u16, seed: u64) -> World {
     world
 }
 
-fn configuration(devices: &[DeviceId], broker: &Mosquitto, cloud: &Running, port: u16) -> String {
+pub(crate) fn configuration(devices: &[DeviceId], broker: &Mosquitto, cloud: &Running, port: u16) -> String {
     let sigfox = |name: &str, types: &str, rest: &str| {
         format!(
             r#"

@@ -60,6 +60,8 @@ mod source_faults;
 mod sources;
 mod sparkplug;
 mod sparkplug_rig;
+mod step_kill;
+mod step_kill_downlink;
 mod store;
 mod store_kill;
 mod systemd;

@@ -1,9 +1,9 @@
 //! A TCP proxy that a test can make cruel: it cuts connections, swallows what goes through, or meddles with MQTT's
-//! acknowledgements.
+//! packets.
 
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -30,7 +30,16 @@ struct Rules {
     /// Whether what goes through is MQTT without TLS, to be meddled with.
     is_mqtt: bool,
     meddling: Meddling,
+    /// What is lost, of requests with this text, and how often it was since.
+    lost: Mutex<(Option<(Part, String)>, usize)>,
     is_closed: AtomicBool,
+}
+
+/// What is lost of an exchange over HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    Request,
+    Answer,
 }
 
 /// When a connection is cut: its time runs from the broker's first word on, so that on a slow machine as well each
@@ -38,12 +47,34 @@ struct Rules {
 struct End {
     after: Option<Duration>,
     spoke: OnceLock<Instant>,
+    /// Whether the request that is to be lost came over it.
+    struck: AtomicBool,
+}
+
+impl Rules {
+    /// Whether these bytes of a connection are lost.
+    fn loses(&self, end: &End, bytes: &[u8], to_client: bool) -> bool {
+        let (lost, count) = &mut *self.lost.lock().unwrap();
+        let is_struck = || end.struck.load(Ordering::SeqCst);
+        let of_exchange = match lost {
+            Some((part, text)) => {
+                if !to_client && bytes.windows(text.len()).any(|found| found == text.as_bytes()) {
+                    end.struck.store(true, Ordering::SeqCst);
+                }
+                is_struck() && (*part == Part::Request || to_client)
+            }
+            None => is_struck(),
+        };
+        let is_lost = of_exchange || to_client && self.is_deaf.load(Ordering::SeqCst);
+        *count += usize::from(is_lost);
+        is_lost
+    }
 }
 
 impl End {
     fn draw(mean_ms: u64) -> Self {
         let after = (mean_ms > 0).then(|| Duration::from_millis(mean_ms / 2 + fastrand::u64(0..=mean_ms)));
-        Self { after, spoke: OnceLock::new() }
+        Self { after, spoke: OnceLock::new(), struck: AtomicBool::new(false) }
     }
 
     fn has_come(&self) -> bool {
@@ -119,6 +150,21 @@ impl Proxy {
         &self.rules.meddling
     }
 
+    /// From now on requests with this text are lost, or the answers to them, and all that follows on their connections.
+    pub(crate) fn lose(&self, part: Part, text: &str) {
+        *self.rules.lost.lock().unwrap() = (Some((part, text.to_owned())), 0);
+    }
+
+    /// From now on nothing more is lost.
+    pub(crate) fn lose_nothing(&self) {
+        self.rules.lost.lock().unwrap().0 = None;
+    }
+
+    /// How often something was lost since, or swallowed.
+    pub(crate) fn lost(&self) -> usize {
+        self.rules.lost.lock().unwrap().1
+    }
+
     /// Whether what the broker says is swallowed.
     pub(crate) fn deaf(&self, deaf: bool) {
         self.rules.is_deaf.store(deaf, Ordering::SeqCst);
@@ -156,7 +202,7 @@ fn pump(mut from: TcpStream, mut to: TcpStream, end: &End, to_client: bool, rule
                 if to_client {
                     end.spoke.get_or_init(Instant::now);
                 }
-                let swallowed = to_client && rules.is_deaf.load(Ordering::SeqCst);
+                let swallowed = rules.loses(end, &buffer[..count], to_client);
                 let on = match &mut filter {
                     Some(filter) => &filter.pass(&rules.meddling, &buffer[..count], to_client),
                     None => &buffer[..count],

@@ -1,8 +1,8 @@
 /* Makes the disk of one folder fail, and the clock stand elsewhere, in a program that is started with it as LD_PRELOAD.
  *
- * SHIM_FOLDER names the folder; SHIM_RULES a file of 16 bytes that the test writes while the program runs: the errno of
- * every write, sync and creation below the folder (0: none), how many of them go well before one fails, and the seconds
- * by which the clock is wrong. */
+ * SHIM_FOLDER names the folder; SHIM_RULES a file of 24 bytes that the test writes while the program runs: the errno of
+ * every write, sync and creation below the folder (0: none; -1: writes wait, -2: syncs wait), how many of them go well
+ * before one fails, and the seconds by which the clock is wrong. The last field says what waits. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -23,7 +23,10 @@ struct rules {
     int32_t error;
     int32_t well;
     int64_t clock_s;
+    int32_t waits;
 };
+
+enum held { HELD_WRITE = -1, HELD_SYNC = -2 };
 
 static volatile struct rules *rules;
 static const char *folder;
@@ -34,40 +37,44 @@ static atomic_int count;
 __attribute__((constructor)) static void begin(void) {
     const char *path = getenv("SHIM_RULES");
     folder = getenv("SHIM_FOLDER");
-    int file = path && folder ? NEXT(open)(path, O_RDONLY) : -1;
+    int file = path && folder ? NEXT(open)(path, O_RDWR) : -1;
     if (file < 0) return;
-    void *page = mmap(NULL, sizeof(struct rules), PROT_READ, MAP_SHARED, file, 0);
+    void *page = mmap(NULL, sizeof(struct rules), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     rules = page == MAP_FAILED ? NULL : page;
 }
 
 static int fails(const char *path) {
-    if (!rules || !rules->error || strncmp(path, folder, strlen(folder)) != 0) return 0;
+    if (!rules || rules->error <= 0 || strncmp(path, folder, strlen(folder)) != 0) return 0;
     if (atomic_fetch_add(&count, 1) % (rules->well + 1) != rules->well) return 0;
     errno = rules->error;
     return 1;
 }
 
-static int fails_on(int file) {
+static int fails_on(int file, enum held step) {
     char link[64], path[4096];
     if (!rules || !rules->error) return 0;
     snprintf(link, sizeof link, "/proc/self/fd/%d", file);
     ssize_t length = readlink(link, path, sizeof path - 1);
     if (length < 0) return 0;
     path[length] = 0;
+    while (rules->error == (int32_t)step && strncmp(path, folder, strlen(folder)) == 0) {
+        rules->waits = step;
+        usleep(1000);
+    }
     return fails(path);
 }
 
 ssize_t write(int file, const void *bytes, size_t size) {
-    return fails_on(file) ? -1 : NEXT(write)(file, bytes, size);
+    return fails_on(file, HELD_WRITE) ? -1 : NEXT(write)(file, bytes, size);
 }
 ssize_t pwrite64(int file, const void *bytes, size_t size, off64_t at) {
-    return fails_on(file) ? -1 : NEXT(pwrite64)(file, bytes, size, at);
+    return fails_on(file, HELD_WRITE) ? -1 : NEXT(pwrite64)(file, bytes, size, at);
 }
-int fsync(int file) { return fails_on(file) ? -1 : NEXT(fsync)(file); }
-int fdatasync(int file) { return fails_on(file) ? -1 : NEXT(fdatasync)(file); }
-int ftruncate64(int file, off64_t size) { return fails_on(file) ? -1 : NEXT(ftruncate64)(file, size); }
+int fsync(int file) { return fails_on(file, HELD_SYNC) ? -1 : NEXT(fsync)(file); }
+int fdatasync(int file) { return fails_on(file, HELD_SYNC) ? -1 : NEXT(fdatasync)(file); }
+int ftruncate64(int file, off64_t size) { return fails_on(file, HELD_WRITE) ? -1 : NEXT(ftruncate64)(file, size); }
 int sync_file_range(int file, off64_t at, off64_t size, unsigned flags) {
-    return fails_on(file) ? -1 : NEXT(sync_file_range)(file, at, size, flags);
+    return fails_on(file, HELD_SYNC) ? -1 : NEXT(sync_file_range)(file, at, size, flags);
 }
 int rename(const char *from, const char *to) { return fails(to) ? -1 : NEXT(rename)(from, to); }
 int mkdir(const char *path, mode_t mode) { return fails(path) ? -1 : NEXT(mkdir)(path, mode); }

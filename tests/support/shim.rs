@@ -1,4 +1,4 @@
-//! A disk that fails and a clock that is wrong, for one program of a test: see `shim.c`, which is compiled for it.
+//! A disk that fails or waits and a clock that is wrong, for one program of a test: see `shim.c`, which is compiled for it.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
@@ -11,6 +11,13 @@ use tempfile::TempDir;
 pub(crate) const FULL: i32 = 28;
 pub(crate) const READ_ONLY: i32 = 30;
 pub(crate) const FAILING: i32 = 5;
+
+/// What waits, while the test holds it, instead of being done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    Write = -1,
+    Sync = -2,
+}
 
 /// The rules of one program; they may change while it runs.
 pub(crate) struct Shim {
@@ -32,9 +39,9 @@ impl Shim {
             .status()
             .unwrap();
         assert!(compiled.success());
-        fs::write(&rules, [0; 16]).unwrap();
+        fs::write(&rules, [0; 24]).unwrap();
         Self {
-            rules: File::options().write(true).open(&rules).unwrap(),
+            rules: File::options().read(true).write(true).open(&rules).unwrap(),
             environment: [("LD_PRELOAD", library), ("SHIM_RULES", rules), ("SHIM_FOLDER", data.to_owned())],
             _folder: folder,
         }
@@ -50,6 +57,19 @@ impl Shim {
         // In one write: the program may look at any moment.
         let bytes = [error.to_ne_bytes(), well.to_ne_bytes()].concat();
         self.rules.write_all_at(&bytes, 0).unwrap();
+    }
+
+    /// From now on writes, or syncs, wait; until the disk is mended.
+    pub(crate) fn hold(&self, step: Step) {
+        self.rules.write_all_at(&0_i32.to_ne_bytes(), 16).unwrap();
+        self.disk(step as i32, 0);
+    }
+
+    /// Whether the program has come to what is held.
+    pub(crate) fn waits(&self) -> bool {
+        let mut bytes = [0; 4];
+        self.rules.read_exact_at(&mut bytes, 16).unwrap();
+        i32::from_ne_bytes(bytes) != 0
     }
 
     /// From now on the clock is wrong by so many seconds.
