@@ -72,3 +72,11 @@ impl Decoded {
         Self { errors: vec![reason.into()], ..Self::default() }
     }
 }
+
+/// How many cases a property is tried with: so many as the environment says (`tests/long/decode` asks for a million), of
+/// which one costs as much as `weight` cheap ones; else two thousand cheap ones.
+#[cfg(test)]
+fn cases(weight: u32) -> proptest::test_runner::Config {
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|number| number.parse::<u32>().ok());
+    proptest::test_runner::Config::with_cases((asked.unwrap_or(2000) / weight).max(1))
+}

@@ -1,4 +1,5 @@
-//! The tables of `docs/cloud-api.md`: every verb is called, and makes the request that stands there.
+//! The tables of `docs/cloud-api.md`: every verb is called, and makes the request that stands there; and every verb that
+//! the program has stands there.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,7 +12,7 @@ use tokio::net::TcpListener;
 use crate::support::daemon::{Gateway, command};
 
 /// What the identifiers of the tables stand for.
-const IDENTIFIERS: [(&str, &str); 9] = [
+pub(crate) const IDENTIFIERS: [(&str, &str); 9] = [
     ("TYPE", "5f0000000000000000000001"),
     ("CALLBACK", "5f00000000000000000000c1"),
     ("GROUP", "5f00000000000000000000a1"),
@@ -45,7 +46,7 @@ async fn answer(State(requests): State<Requests>, request: Request) -> Response<
 }
 
 /// The rows of the table whose head begins with `verb` and has this second column.
-fn table(second: &str) -> Vec<Vec<String>> {
+pub(crate) fn table(second: &str) -> Vec<Vec<String>> {
     let page = include_str!("../../docs/cloud-api.md");
     let head = format!("| verb | {second} |");
     let lines = page.lines().skip_while(|line| !line.starts_with(&head)).skip(2);
@@ -113,4 +114,75 @@ async fn every_verb_makes_the_request_that_is_documented() {
         }
     }
     server.abort();
+}
+
+/// The methods of the Python client (its repository's `sigfoxapi.py`).
+const SIGFOXAPI: [&str; 29] = [
+    "group_info",
+    "group_list",
+    "devicetype_edit",
+    "devicetype_list",
+    "devicetype_errors",
+    "devicetype_warnings",
+    "devicetype_messages",
+    "devicetype_disengage",
+    "callback_new",
+    "callback_list",
+    "callback_delete",
+    "callback_enable",
+    "callback_disable",
+    "callback_downlink",
+    "callback_errors",
+    "device_list",
+    "device_info",
+    "device_tokenstate",
+    "device_messages",
+    "device_locations",
+    "device_errors",
+    "device_warnings",
+    "device_networkstate",
+    "device_messagemetrics",
+    "device_consumptions",
+    "coverage_redundancy",
+    "coverage_predictions",
+    "user_list",
+    "devicetype_info",
+];
+
+#[test]
+fn every_method_of_the_python_client_has_its_verb() {
+    let rows = table("API v2");
+    for method in SIGFOXAPI {
+        assert!(rows.iter().any(|row| row[3] == method), "{method} stands in no row");
+    }
+}
+
+/// The commands below these words, as `--help` names them.
+fn commands(words: &[&str]) -> Vec<String> {
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_sigfox2mqtt"));
+    let help = program.arg("cloud").args(words).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let named =
+        help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    // A description that goes on in the next line is indented further.
+    let named = named.filter(|line| !line.starts_with("   "));
+    let first = named.filter_map(|line| line.split_whitespace().next());
+    first.filter(|command| *command != "help").map(str::to_owned).collect()
+}
+
+#[test]
+fn every_verb_of_the_program_stands_in_the_tables() {
+    for (kind, second) in [("sigfox", "API v2"), ("soracom", "request"), ("altair", "call")] {
+        let rows = table(second);
+        let nouns = commands(&[kind]);
+        assert!(!nouns.is_empty(), "{kind}");
+        for noun in nouns {
+            for verb in commands(&[kind, &noun]) {
+                let call = format!("{noun} {verb}");
+                let is_told =
+                    rows.iter().any(|row| row[0] == call || row[0].starts_with(&format!("{call} ")));
+                assert!(is_told, "cloud {kind} {call} stands in no row");
+            }
+        }
+    }
 }

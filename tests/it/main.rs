@@ -17,6 +17,7 @@ mod cloud;
 mod cloud_calls;
 mod cloud_cli;
 mod cloud_mock;
+mod cloud_simulated;
 mod cloud_soracom;
 mod cloud_tls;
 mod decode;

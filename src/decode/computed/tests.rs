@@ -106,6 +106,8 @@ fn the_kind_of_an_expression_shows_in_its_outermost_operation() {
 }
 
 proptest! {
+    #![proptest_config(crate::decode::cases(4))]
+
     #[test]
     fn no_text_is_too_strange(text in "([a-c]|[0-9.]{1,3}|[-+*/%<>=!&|?:()\\[\\]{},.\"' ]|round|min|fields|in|true|null|has){0,24}|\\PC{0,30}") {
         if let Ok(expression) = Expression::parse(&text) {

@@ -1,5 +1,6 @@
 //! What a configuration can say of a decoder, right and wrong.
 
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -187,4 +188,26 @@ fn a_script_is_a_decoder_like_any_other() {
     assert_eq!(decoded.position, Some((1.0, 2.0, None)));
     assert_eq!(decoder.catalogue().iter().map(|info| info.kind).collect::<Vec<_>>(), [FieldKind::Number; 2]);
     assert!(!decoder.can_encode());
+}
+
+proptest! {
+    #![proptest_config(crate::decode::cases(4))]
+
+    #[test]
+    fn any_bytes_are_read_or_refused_by_every_built_in_decoder(bytes in prop::collection::vec(any::<u8>(), 0..=64)) {
+        let payload = Payload::new(bytes).unwrap();
+        for (name, _) in crate::decode::builtin_names() {
+            let decoder = Decoder::builtin(name).unwrap();
+            let decoded = decoder.decode(DeviceId::new(1, 4), Timestamp::default(), &payload);
+            prop_assert!(!decoded.fields.is_empty() || !decoded.errors.is_empty(), "{name} says nothing");
+            let catalogue: Vec<&str> = decoder.catalogue().iter().map(|info| info.key.as_str()).collect();
+            // A Sens'it's report of its configuration is no measurement that anybody lists.
+            let listed = |key: &&String| catalogue.contains(&key.as_str()) || key.starts_with("config_");
+            let unknown: Vec<_> = decoded.fields.keys().filter(|key| !listed(key)).collect();
+            // The payloads of this one name their fields themselves.
+            prop_assert!(name == "unabiz" || unknown.is_empty(), "{name} gives {unknown:?}");
+            // Whether they make a downlink or not.
+            drop(decoder.encode(&decoded.fields));
+        }
+    }
 }

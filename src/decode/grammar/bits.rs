@@ -76,6 +76,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::decode::cases(1))]
+
         #[test]
         fn what_is_written_is_read(
             before in prop::collection::vec(any::<u8>(), 16),

@@ -206,6 +206,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::decode::cases(1))]
+
         #[test]
         fn exact_and_floating_arithmetic_agree(
             steps in prop::collection::vec((operator(), 1_i64..100_000, 0_u32..4), 0..=MOST),

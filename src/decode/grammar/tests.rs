@@ -164,6 +164,8 @@ fn read_by_hand(field: &Written, payload: &[u8]) -> Option<Value> {
 }
 
 proptest! {
+    #![proptest_config(crate::decode::cases(1))]
+
     #[test]
     fn any_field_of_any_payload_is_what_the_string_of_bits_says(
         field in written(),

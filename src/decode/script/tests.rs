@@ -1,5 +1,7 @@
 //! Scripts as vendors write them, and as nobody should.
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn script(source: &str) -> Script {
@@ -122,5 +124,26 @@ fn a_script_without_an_entry_point_is_refused() {
     {
         let error = Script::compile(source).map(|_| ()).expect_err(source);
         assert!(error.contains(words), "{source}: {error}");
+    }
+}
+
+proptest! {
+    // A script costs a millisecond, one that must be stopped fifty.
+    #![proptest_config(crate::decode::cases(50))]
+
+    #[test]
+    fn no_script_is_too_strange(
+        text in "(return|while|for|function|throw|new|=>|input|bytes|data|errors|Array|Proxy|fill|repeat|[a-c]|[0-9]{1,9}|[-+*/%<>=!&|?:;,.()\\[\\]{}\"'`$ ]){0,30}|\\PC{0,40}",
+        bytes in prop::collection::vec(any::<u8>(), 0..=12),
+    ) {
+        let payload = Payload::new(bytes).unwrap();
+        for source in [text.clone(), format!("function decodeUplink(input) {{ {text} }}"),
+            format!("function decodeUplink(input) {{ return {{ data: {{ x: {text} }} }} }}")] {
+            if let Ok(script) = Script::compile(&source) {
+                let decoded = script.decode(DeviceId::new(1, 4), Timestamp::default(), &payload);
+                // Small enough to be published, however large what the script made.
+                prop_assert!(serde_json::to_string(&decoded.fields).unwrap().len() <= 1 << 17);
+            }
+        }
     }
 }
