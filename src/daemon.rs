@@ -12,7 +12,6 @@ use anyhow::Context as _;
 use tokio::sync::{mpsc, watch};
 
 use crate::config::{BackupSettings, Config, Mqtt, StoreSettings};
-use crate::http::{Health, Part};
 use crate::ingest::StatusBoard;
 use crate::mqtt::topic::Topics;
 use crate::oversight::Oversight;
@@ -58,10 +57,6 @@ pub async fn run(config: Config, oversight: Oversight, stop: impl Future<Output 
     let (replies, orders) = publish::replies();
     let run = Run::default();
     let (errands, errands_to_do) = mpsc::channel(ERRANDS);
-    let is_online = link.is_online();
-    let broker_part =
-        move || if is_online() { Part::Ok } else { Part::Waiting("the broker is not connected".to_owned()) };
-    let health = Health::default().with("broker", broker_part);
     let vitals = Vitals::default();
 
     // What feeds ends first: sources, callbacks, commands, and what lets others take their places.
@@ -73,7 +68,6 @@ pub async fn run(config: Config, oversight: Oversight, stop: impl Future<Output 
         topics: topics.clone(),
         replies: replies.clone(),
         errands,
-        health,
         vitals: vitals.clone(),
         run: run.clone(),
         tally: Tally::default(),

@@ -19,7 +19,7 @@ use crate::config::{Config, Http, Mqtt};
 use crate::control::{self, Desk, View};
 use crate::decode::Registry;
 use crate::downlink::{Dispatcher, Queues};
-use crate::http::{Health, Server};
+use crate::http::Server;
 use crate::ingest::{Source, StatusBoard};
 use crate::logging::Recent;
 use crate::mirror::{self, Mirror};
@@ -77,7 +77,6 @@ pub(crate) struct House {
     pub(crate) topics: Topics,
     pub(crate) replies: Replies,
     pub(crate) errands: mpsc::Sender<Errand>,
-    pub(crate) health: Health,
     pub(crate) vitals: Vitals,
     pub(crate) run: Run,
     pub(crate) tally: Tally<(&'static str, Outcome)>,
@@ -97,20 +96,8 @@ impl Shift {
     /// # Errors
     /// What cannot be set up: an address that is taken, certificates or credentials that cannot be used.
     pub(crate) async fn prepare(house: &House, plan: &Plan) -> anyhow::Result<Self> {
-        let House {
-            mqtt,
-            store,
-            board,
-            mirrors,
-            topics,
-            replies,
-            errands,
-            health,
-            vitals,
-            run,
-            tally,
-            recent,
-        } = house;
+        let House { mqtt, store, board, mirrors, topics, replies, errands, vitals, run, tally, recent } =
+            house;
         let Plan { config, registry } = plan;
         let queues = Queues::new(store.clone(), Arc::clone(config), Arc::clone(registry));
         let mut rooms = Supervisor::new();
@@ -155,11 +142,11 @@ impl Shift {
             recent: recent.clone(),
         };
         if let Some(http) = &config.http {
-            let server = Server::bind(http, commanded.clone(), health.clone()).await?;
+            let server = Server::bind(http, commanded.clone()).await?;
             rooms.spawn("http", server.run(stop.clone()));
         }
         let view = View::new(Arc::clone(config), store.clone(), Arc::clone(registry), Some(board.clone()));
-        let control = control::Server::new(&config.gateway.data_dir, view);
+        let control = control::Server::new(config.gateway.clone(), view);
         rooms.spawn("control", control.with_desk(Desk::new(commanded.clone())).run(stop.clone()));
         if let Some(settings) = &config.sparkplug {
             let parts = sparkplug::Parts {

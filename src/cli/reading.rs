@@ -79,18 +79,18 @@ pub(super) fn show(
 
 /// The running daemon's answer, else the store's own.
 pub(super) fn answer(globals: &Globals, question: &Question) -> anyhow::Result<Value> {
-    let config = globals.load()?.config;
-    match ask(&config.gateway.data_dir, question) {
+    match ask(&globals.load_as_guest()?.gateway, question) {
         Ok(answer) => Ok(answer),
-        Err(AskError::NoDaemon) => of_store(config)?.answer(question).map_err(|words| anyhow!(words)),
+        Err(AskError::NoDaemon) => {
+            of_store(globals.load()?.config)?.answer(question).map_err(|words| anyhow!(words))
+        }
         Err(error) => Err(error.into()),
     }
 }
 
 /// Tells the running daemon a command, by its topic without the base; what came of it.
 pub(super) fn tell(globals: &Globals, topic: String, payload: Value) -> anyhow::Result<Value> {
-    let config = globals.load()?.config;
-    Ok(ask(&config.gateway.data_dir, &Question::Command { topic, payload })?)
+    Ok(ask(&globals.load_as_guest()?.gateway, &Question::Command { topic, payload })?)
 }
 
 /// Gives each row of the history to `take`: the running daemon's, else the store's own.
@@ -99,12 +99,11 @@ pub(super) fn rows(
     export: Export,
     mut take: impl FnMut(Value) -> io::Result<()>,
 ) -> anyhow::Result<()> {
-    let config = globals.load()?.config;
-    match ask_for_rows(&config.gateway.data_dir, export, &mut take) {
+    match ask_for_rows(&globals.load_as_guest()?.gateway, export, &mut take) {
         Err(AskError::NoDaemon) => {}
         done => return Ok(done?),
     }
-    let view = of_store(config)?;
+    let view = of_store(globals.load()?.config)?;
     for row in view.export(&export).map_err(|words| anyhow!(words))? {
         take(row.map_err(|words| anyhow!(words))?).context("the rows cannot be written")?;
     }

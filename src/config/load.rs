@@ -32,13 +32,23 @@ pub struct Loaded {
 impl Config {
     /// Reads a file and lays the environment over it; all that is wrong comes out at once.
     pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, Problems> {
+        Self::read(path, environment, false)
+    }
+
+    /// Reads a file as `load` does, for a user who has the daemon do the work: files of secrets that this user may not
+    /// read are taken to be right.
+    pub fn load_as_guest(path: &Path, environment: &Environment) -> Result<Loaded, Problems> {
+        Self::read(path, environment, true)
+    }
+
+    fn read(path: &Path, environment: &Environment, is_guest: bool) -> Result<Loaded, Problems> {
         let file = path.display().to_string();
         let refuse = |message: String| {
             let mut problems = Problems::new(file.clone());
             problems.add(Place::File, "", message);
             problems
         };
-        let (bytes, mode) = read(path).map_err(|error| refuse(said_of(path, &error)))?;
+        let (bytes, mode) = bytes_of(path).map_err(|error| refuse(said_of(path, &error)))?;
         if bytes.len() > LONGEST {
             return Err(refuse(
                 "is larger than 1 MiB, expected a configuration written by a person".to_owned(),
@@ -56,7 +66,8 @@ impl Config {
             }
         };
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-        let mut loaded = Self::parse(text, &file, &folder, environment)?;
+        let folders = Folders { is_guest, ..Folders::new(&folder, environment) };
+        let mut loaded = Self::of_text(text, &file, &folders, environment)?;
         if mode & 0o006 == 0 {
             loaded.exposed.problems.clear();
         }
@@ -70,13 +81,18 @@ impl Config {
         folder: &Path,
         environment: &Environment,
     ) -> Result<Loaded, Problems> {
+        Self::of_text(text, file, &Folders::new(folder, environment), environment)
+    }
+
+    fn of_text(
+        text: &str,
+        file: &str,
+        folders: &Folders,
+        environment: &Environment,
+    ) -> Result<Loaded, Problems> {
         let mut problems = Problems::new(file);
         let mut warnings = Problems::new(file);
         let mut settings = Settings::default();
-        let folders = Folders {
-            credentials: environment.folder("CREDENTIALS_DIRECTORY"),
-            configuration: folder.to_owned(),
-        };
         let text = Text::new(text);
         let (table, faults) = text.parse(&mut problems);
         let of_syntax = problems.problems.clone();
@@ -86,7 +102,7 @@ impl Config {
         let mut clear = Vec::new();
         let mut reader = Reader {
             settings: &mut settings,
-            folders: &folders,
+            folders,
             problems: &mut problems,
             warnings: &mut warnings,
             clear: &mut clear,
@@ -137,7 +153,7 @@ fn exposed(file: &str, clear: &[(KeyPath, Place)]) -> Problems {
 }
 
 /// At most one byte more than is allowed, and the mode of the file.
-fn read(path: &Path) -> io::Result<(Vec<u8>, u32)> {
+fn bytes_of(path: &Path) -> io::Result<(Vec<u8>, u32)> {
     let file = File::open(path)?;
     let mode = file.metadata()?.permissions().mode();
     let mut bytes = Vec::new();

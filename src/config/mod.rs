@@ -85,6 +85,8 @@ pub struct Gateway {
     pub id: String,
     /// Where the store lies.
     pub data_dir: PathBuf,
+    /// Folders of the service manager's for sockets, as far as there are any; best first.
+    pub runtime_dirs: Vec<PathBuf>,
 }
 
 /// Rules for all downlinks.

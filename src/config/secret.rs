@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
+use super::environment::Environment;
+
 /// No secret is longer; a longer file is the wrong one.
 const LONGEST: u64 = 64 * 1024;
 
@@ -16,9 +18,17 @@ pub(super) struct Folders {
     pub(super) credentials: Option<PathBuf>,
     /// The folder of the configuration.
     pub(super) configuration: PathBuf,
+    /// Whether files that this user may not read are taken to be right.
+    pub(super) is_guest: bool,
 }
 
 impl Folders {
+    /// Those of a configuration in that folder.
+    pub(super) fn new(configuration: &Path, environment: &Environment) -> Self {
+        let credentials = environment.folder("CREDENTIALS_DIRECTORY");
+        Self { credentials, configuration: configuration.to_owned(), is_guest: false }
+    }
+
     /// A path beside the configuration, unless it is absolute.
     pub(super) fn beside(&self, path: &str) -> PathBuf {
         self.configuration.join(path)
@@ -32,6 +42,7 @@ impl Folders {
         match File::open(&found).and_then(|file| file.metadata()) {
             Ok(metadata) if metadata.is_file() => Ok(found),
             Ok(_) => Err(format!("{} is no file, expected one", found.display())),
+            Err(error) if self.is_kept_from_guest(&error) => Ok(found),
             Err(error) => Err(format!("{}, expected {}", unreadable(&found, &error), self.expected(path))),
         }
     }
@@ -39,7 +50,10 @@ impl Folders {
     /// The secret in a file, without the newline at its end.
     pub(super) fn secret(&self, path: &str) -> Result<SecretString, String> {
         let found = self.find(path)?;
-        let bytes = read_at_most(&found, LONGEST + 1).map_err(|error| unreadable(&found, &error))?;
+        let bytes = match read_at_most(&found, LONGEST + 1) {
+            Err(error) if self.is_kept_from_guest(&error) => return Ok(SecretString::default()),
+            read => read.map_err(|error| unreadable(&found, &error))?,
+        };
         let shown = found.display();
         if bytes.len() as u64 > LONGEST {
             return Err(format!("{shown} holds more than 64 KiB, expected one secret"));
@@ -51,6 +65,10 @@ impl Folders {
             return Err(format!("{shown} is empty, expected a secret"));
         }
         Ok(text.into())
+    }
+
+    fn is_kept_from_guest(&self, error: &io::Error) -> bool {
+        self.is_guest && error.kind() == io::ErrorKind::PermissionDenied
     }
 
     fn expected(&self, path: &str) -> String {
@@ -100,6 +118,7 @@ mod tests {
         let folders = Folders {
             credentials: Some(credentials.path().to_owned()),
             configuration: configuration.path().to_owned(),
+            is_guest: false,
         };
         let secret = |path: &str| folders.secret(path).map(|secret| secret.expose_secret().to_owned());
         assert_eq!(secret("a").as_deref(), Ok("from credentials"));

@@ -2,12 +2,12 @@
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Export, Question, SOCKET};
+use super::{Export, Question, socket};
+use crate::config::Gateway;
 
 /// Why a daemon gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -15,8 +15,10 @@ pub enum AskError {
     /// No daemon listens: ask the store itself.
     #[error("no daemon runs on this data directory")]
     NoDaemon,
-    /// The socket is another user's.
-    #[error("the daemon's control socket may not be opened (expected its own user, or root)")]
+    /// The socket is kept from this user.
+    #[error(
+        "the daemon's control socket may not be opened (expected its own user, one of its group, or root)"
+    )]
     Permission,
     /// It listens, but says no sensible answer.
     #[error("the daemon does not answer")]
@@ -39,9 +41,9 @@ enum Line {
     Error(String),
 }
 
-/// Asks the daemon that runs on a data directory. Blocks.
-pub fn ask(data_dir: &Path, question: &Question) -> Result<Value, AskError> {
-    match line(&mut send(data_dir, question)?)? {
+/// Asks the daemon of a gateway. Blocks.
+pub fn ask(gateway: &Gateway, question: &Question) -> Result<Value, AskError> {
+    match line(&mut send(gateway, question)?)? {
         Line::Answer(answer) => Ok(answer),
         Line::Row(_) | Line::End(_) => Err(nonsense("rows, where one answer was asked for")),
         Line::Error(error) => Err(AskError::Refused(error)),
@@ -51,11 +53,11 @@ pub fn ask(data_dir: &Path, question: &Question) -> Result<Value, AskError> {
 /// Asks for rows, and gives each to `take` as it comes. Blocks. That all have come is certain only where this
 /// returns well.
 pub fn ask_for_rows(
-    data_dir: &Path,
+    gateway: &Gateway,
     export: Export,
     mut take: impl FnMut(Value) -> io::Result<()>,
 ) -> Result<(), AskError> {
-    let mut stream = send(data_dir, &Question::Export(export))?;
+    let mut stream = send(gateway, &Question::Export(export))?;
     loop {
         match line(&mut stream)? {
             Line::Row(row) => take(row).map_err(AskError::NotTaken)?,
@@ -66,11 +68,8 @@ pub fn ask_for_rows(
     }
 }
 
-fn send(data_dir: &Path, question: &Question) -> Result<BufReader<UnixStream>, AskError> {
-    let mut stream = UnixStream::connect(data_dir.join(SOCKET)).map_err(|error| match error.kind() {
-        io::ErrorKind::PermissionDenied => AskError::Permission,
-        _ => AskError::NoDaemon,
-    })?;
+fn send(gateway: &Gateway, question: &Question) -> Result<BufReader<UnixStream>, AskError> {
+    let mut stream = connect(gateway)?;
     let mut send = || {
         stream.set_read_timeout(Some(question.patience()))?;
         stream.set_write_timeout(Some(question.patience()))?;
@@ -79,6 +78,18 @@ fn send(data_dir: &Path, question: &Question) -> Result<BufReader<UnixStream>, A
     };
     send().map_err(AskError::NoAnswer)?;
     Ok(BufReader::new(stream))
+}
+
+fn connect(gateway: &Gateway) -> Result<UnixStream, AskError> {
+    let mut failed = AskError::NoDaemon;
+    for place in socket::places(gateway) {
+        match UnixStream::connect(place) {
+            Ok(stream) => return Ok(stream),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => failed = AskError::Permission,
+            Err(_nobody_listens) => {}
+        }
+    }
+    Err(failed)
 }
 
 fn line(stream: &mut BufReader<UnixStream>) -> Result<Line, AskError> {

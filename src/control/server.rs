@@ -1,20 +1,18 @@
 //! The daemon's side of the socket.
 
-use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Desk, Export, LONGEST_QUESTION, Question, SOCKET, View};
+use super::{Desk, Export, LONGEST_QUESTION, Question, View, socket};
+use crate::config::Gateway;
 
 /// How many may ask at once; others wait in the system's queue.
 const MOST_CLIENTS: usize = 8;
@@ -25,19 +23,19 @@ const ROWS_AHEAD: usize = 64;
 /// How long a client may take to ask, and to take a line of its answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Answers questions on the socket in the data directory.
+/// Answers questions on the gateway's socket.
 #[derive(Debug)]
 pub struct Server {
-    path: PathBuf,
+    gateway: Gateway,
     view: View,
     desk: Option<Arc<Desk>>,
 }
 
 impl Server {
-    /// A server for the daemon that has this data directory's store open: a socket that lies there is a dead one.
+    /// A server for the daemon that has this gateway's store open.
     #[must_use]
-    pub fn new(data_dir: &Path, view: View) -> Self {
-        Self { path: data_dir.join(SOCKET), view, desk: None }
+    pub fn new(gateway: Gateway, view: View) -> Self {
+        Self { gateway, view, desk: None }
     }
 
     /// The same server, which also takes commands.
@@ -48,10 +46,10 @@ impl Server {
 
     /// Answers until told to stop. Without a socket the daemon goes on: only the command line misses it.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let listener = match self.bind() {
-            Ok(listener) => listener,
+        let (listener, place) = match socket::bind(&self.gateway) {
+            Ok(bound) => bound,
             Err(error) => {
-                tracing::warn!(path = %self.path.display(), %error, "no control socket");
+                tracing::warn!(%error, "no control socket");
                 stop.cancelled().await;
                 return Ok(());
             }
@@ -74,23 +72,8 @@ impl Server {
             }
         }
         clients.shutdown().await;
-        remove(&self.path)?;
+        socket::remove(&place)?;
         Ok(())
-    }
-
-    /// The socket is for the gateway's own user, whatever the data directory allows.
-    fn bind(&self) -> io::Result<UnixListener> {
-        remove(&self.path)?;
-        let listener = UnixListener::bind(&self.path)?;
-        fs::set_permissions(&self.path, fs::Permissions::from_mode(0o600))?;
-        Ok(listener)
-    }
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
     }
 }
 

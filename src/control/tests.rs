@@ -1,6 +1,7 @@
 //! Questions over a real socket, about a real store.
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,8 +10,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{AskError, Question, Range, SOCKET, Server, View, ask};
-use crate::config::{Config, Environment};
+use super::{AskError, Question, Range, Server, View, ask, socket};
+use crate::config::{Config, Environment, Gateway};
 use crate::decode::Registry;
 use crate::ingest::StatusBoard;
 use crate::model::{DeviceId, Location, LocationSource, Timestamp, Uplink};
@@ -124,43 +125,74 @@ fn a_device_that_nobody_knows_is_not_found() {
     }
 }
 
+/// A gateway whose data lie in one folder; its runtime directory is the other.
+fn gateway(data: &Path, runtime: Option<&Path>) -> Gateway {
+    let runtime_dirs = runtime.into_iter().map(Path::to_owned).collect();
+    Gateway { id: "gw1".to_owned(), data_dir: data.to_owned(), runtime_dirs }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_daemon_answers_on_its_socket_what_the_store_would() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().to_owned();
-    let stop = CancellationToken::new();
-    let view = view(dir.path());
-    let direct = view.answer(&Question::Devices { device: None });
-    let mut daemon = tokio::task::JoinSet::new();
-    // What a killed daemon leaves behind is no obstacle.
-    drop(std::os::unix::net::UnixListener::bind(path.join(SOCKET)).unwrap());
-    daemon.spawn(Server::new(dir.path(), view).run(stop.clone()));
-    let clients = tokio::task::spawn_blocking(move || {
-        let answer = loop {
-            match ask(&path, &Question::Devices { device: None }) {
-                Err(AskError::NoDaemon) => std::thread::yield_now(),
-                other => break other,
-            }
-        };
-        assert_eq!(answer.ok(), direct.ok());
-        let refused = ask(&path, &Question::Messages(range(Some("FFFF"), 1)));
-        assert!(matches!(refused, Err(AskError::Refused(words)) if words == "device FFFF not found"));
-        for noise in ["\n".to_owned(), "{}\n".to_owned(), "{\"ask\":\"x\"}\n".to_owned(), "x".repeat(70_000)]
-        {
-            let mut stream = UnixStream::connect(path.join(SOCKET)).unwrap();
-            // The server may hang up on what is too long while it is still being written.
-            drop(stream.write_all(noise.as_bytes()));
-            let mut line = String::new();
-            if BufReader::new(stream).read_line(&mut line).is_ok() {
-                assert!(line.starts_with("{\"error\":"), "{line}");
-            }
+    let runtime = tempfile::tempdir().unwrap();
+    for runtime in [None, Some(runtime.path()), Some(Path::new("/nowhere"))] {
+        let dir = tempfile::tempdir().unwrap();
+        let gateway = gateway(dir.path(), runtime);
+        let place =
+            socket::places(&gateway).into_iter().find(|place| place.parent().unwrap().is_dir()).unwrap();
+        assert_eq!(place.parent(), runtime.filter(|dir| dir.is_dir()).or(Some(dir.path())));
+        let stop = CancellationToken::new();
+        let view = view(dir.path());
+        let direct = view.answer(&Question::Devices { device: None });
+        let mut daemon = tokio::task::JoinSet::new();
+        // What a killed daemon leaves behind is no obstacle.
+        drop(std::os::unix::net::UnixListener::bind(&place).unwrap());
+        daemon.spawn(Server::new(gateway.clone(), view).run(stop.clone()));
+        let asked = (gateway.clone(), place.clone());
+        tokio::task::spawn_blocking(move || {
+            let (gateway, place) = asked;
+            let answer = loop {
+                match ask(&gateway, &Question::Devices { device: None }) {
+                    Err(AskError::NoDaemon) => std::thread::yield_now(),
+                    other => break other,
+                }
+            };
+            assert_eq!(answer.ok(), direct.ok());
+            let refused = ask(&gateway, &Question::Messages(range(Some("FFFF"), 1)));
+            assert!(matches!(refused, Err(AskError::Refused(words)) if words == "device FFFF not found"));
+            make_noise(&place);
+        })
+        .await
+        .unwrap();
+        let mode = std::fs::metadata(&place).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o660, "the group may ask, and nobody else");
+        stop.cancel();
+        assert!(daemon.join_next().await.unwrap().unwrap().is_ok());
+        assert!(!place.exists());
+        assert!(matches!(ask(&gateway, &Question::Sources), Err(AskError::NoDaemon)));
+    }
+}
+
+#[test]
+fn gateways_that_share_a_runtime_directory_have_a_socket_each() {
+    let (one, other, runtime) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let first = |data: &Path| socket::places(&gateway(data, Some(runtime.path()))).remove(0);
+    assert_ne!(first(one.path()), first(other.path()));
+    // However the folder is written.
+    assert_eq!(first(one.path()), first(&one.path().join(".")));
+}
+
+/// Says what is no question.
+fn make_noise(place: &Path) {
+    for noise in ["\n".to_owned(), "{}\n".to_owned(), "{\"ask\":\"x\"}\n".to_owned(), "x".repeat(70_000)] {
+        let mut stream = UnixStream::connect(place).unwrap();
+        // The server may hang up on what is too long while it is still being written.
+        drop(stream.write_all(noise.as_bytes()));
+        let mut line = String::new();
+        if BufReader::new(stream).read_line(&mut line).is_ok() {
+            assert!(line.starts_with("{\"error\":"), "{line}");
         }
-    });
-    clients.await.unwrap();
-    stop.cancel();
-    assert!(daemon.join_next().await.unwrap().unwrap().is_ok());
-    assert!(!dir.path().join(SOCKET).exists());
-    assert!(matches!(ask(dir.path(), &Question::Sources), Err(AskError::NoDaemon)));
+    }
 }
 
 #[test]

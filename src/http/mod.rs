@@ -29,7 +29,6 @@ use tower_http::compression::CompressionLayer;
 
 pub(crate) use callback::batch_pattern_fault;
 pub use counter::{Counters, Counts};
-pub use health::{Health, Part};
 
 use self::access::Access;
 use self::guard::Brake;
@@ -55,7 +54,7 @@ pub struct Server {
 
 impl Server {
     /// Binds the address of the configuration; port 0 takes a free one.
-    pub async fn bind(settings: &Http, rooms: Rooms, health: Health) -> anyhow::Result<Self> {
+    pub async fn bind(settings: &Http, rooms: Rooms) -> anyhow::Result<Self> {
         let closing = CancellationToken::new();
         let counters = Arc::new(Counters::default());
         let brake = Arc::<Brake>::default();
@@ -66,7 +65,7 @@ impl Server {
             .await
             .with_context(|| format!("http.listen: cannot listen on {}", settings.listen))?;
         let address = listener.local_addr().context("http.listen: the listener has no address")?;
-        let router = router(settings, rooms, health, callbacks, access, &counters, &closing);
+        let router = router(settings, rooms, callbacks, access, &counters, &closing);
         Ok(Self { listener, tls, address, router, counters, closing })
     }
 
@@ -101,7 +100,6 @@ impl Server {
 fn router(
     settings: &Http,
     rooms: Rooms,
-    health: Health,
     callbacks: callback::Receiver,
     access: Arc<Access>,
     counters: &Arc<Counters>,
@@ -117,9 +115,9 @@ fn router(
     let probes = Router::new()
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
-        .with_state(health::Probe { health: health.clone(), store: rooms.store.clone() });
+        .with_state(rooms.clone());
     let metrics = if settings.metrics {
-        let metrics = Metrics { rooms: rooms.clone(), health, counters: Arc::clone(counters) };
+        let metrics = Metrics { rooms: rooms.clone(), counters: Arc::clone(counters) };
         let admit = middleware::from_fn_with_state(Arc::clone(&access), access::admit_metrics);
         Router::new().route("/metrics", get(metrics::show)).route_layer(admit).with_state(metrics)
     } else {

@@ -248,12 +248,6 @@ impl Link {
         epoch == Epoch(state.epoch) && state.online.is_some() && state.window.has_room()
     }
 
-    /// A question that anybody may ask: whether there is a connection at this moment.
-    pub fn is_online(&self) -> impl Fn() -> bool + Send + Sync + use<> {
-        let shared = Arc::clone(&self.shared);
-        move || shared.lock().online.is_some()
-    }
-
     /// Nothing more will be published: the connection ends as soon as it may.
     pub fn close(&self) {
         self.shared.lock().closing = true;

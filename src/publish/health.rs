@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::condition::{Complaint, Condition, Status};
 use super::document::VERSION;
 use super::run::{Count, Run};
 use crate::config::Mirror;
@@ -21,6 +22,10 @@ pub(super) const INTERVAL: Duration = Duration::from_secs(60);
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Health {
     v: u8,
+    /// How the gateway does as a whole; 503 of `/healthz` where it is failing, of `/readyz` where it is not ok.
+    status: Status,
+    /// What keeps it from doing well.
+    reasons: Vec<Complaint>,
     /// When this was so.
     time: Timestamp,
     /// Seconds since the start.
@@ -63,7 +68,8 @@ pub(super) struct OutboxHealth {
 
 impl Health {
     /// What can be said now; a store that does not answer is a thing to say.
-    pub(super) fn look(store: &Store, run: &Run, now: Timestamp) -> Self {
+    pub(super) fn look(store: &Store, run: &Run, sources: &StatusBoard, now: Timestamp) -> Self {
+        let Condition { status, reasons } = Condition::look(store, run, sources);
         let depth = store.outbox_depth();
         let size = store.size_on_disk();
         let error = |error: &StoreError| error.to_string();
@@ -72,6 +78,8 @@ impl Health {
         let store_error = store_error.into_iter().flatten().next().map(error);
         Self {
             v: VERSION,
+            status,
+            reasons,
             time: now,
             uptime_s: run.uptime().as_secs(),
             memory_bytes: resident_memory(),

@@ -5,6 +5,7 @@
 
 mod about;
 mod availability;
+mod condition;
 mod discovery;
 pub mod document;
 mod entity;
@@ -26,6 +27,7 @@ mod state;
 mod view;
 
 pub use availability::{Availability, Basis, Presence, Reason};
+pub use condition::{Complaint, Condition, Status};
 pub use health::Health;
 pub use name::Name;
 pub use publisher::{Parts, Publisher};

@@ -97,7 +97,7 @@ impl Renderer {
                 None => Rendered::Clear,
             }),
             Name::Health => {
-                let health = Health::look(&self.store, &self.run, now);
+                let health = Health::look(&self.store, &self.run, &self.status, now);
                 let mirrors = &self.config.mirrors;
                 Ok(Rendered::Keep(print(&health.with_mirrors(&self.store, mirrors, &self.mirrors))))
             }

@@ -1,6 +1,7 @@
 //! What is true of this run of the publisher and stands in no store: what it counted, and when sources could not tell.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,7 @@ pub struct Run(Arc<Shared>);
 struct Shared {
     begun: Instant,
     counts: Tally<Count>,
+    is_connected: AtomicBool,
     outages: Mutex<Outages>,
     judged: Mutex<BTreeMap<DeviceId, Presence>>,
     changed: broadcast::Sender<DeviceId>,
@@ -50,6 +52,7 @@ impl Default for Run {
         Self(Arc::new(Shared {
             begun: Instant::now(),
             counts: Tally::default(),
+            is_connected: AtomicBool::new(false),
             outages: Mutex::default(),
             judged: Mutex::default(),
             changed: broadcast::channel(UNHEARD).0,
@@ -62,6 +65,12 @@ impl Run {
     #[must_use]
     pub fn uptime(&self) -> Duration {
         self.0.begun.elapsed()
+    }
+
+    /// Whether there is a connection to the broker.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.0.is_connected.load(Ordering::Relaxed)
     }
 
     /// What was counted so far.
@@ -84,6 +93,10 @@ impl Run {
     #[must_use]
     pub fn watch_judged(&self) -> broadcast::Receiver<DeviceId> {
         self.0.changed.subscribe()
+    }
+
+    pub(super) fn connected(&self, is_connected: bool) {
+        self.0.is_connected.store(is_connected, Ordering::Relaxed);
     }
 
     pub(super) fn count(&self, what: Count, more: u64) {

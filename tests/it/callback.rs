@@ -285,9 +285,11 @@ async fn callbacks_come_by_https_where_there_is_a_certificate() {
 async fn health_needs_no_token() {
     let dir = tempfile::tempdir().unwrap();
     let listener = Listener::start(&dir).await;
-    for path in ["/healthz", "/readyz"] {
-        let got = answer(listener.request(Method::GET, path).send().await.unwrap()).await;
-        assert_eq!(got, (200, json!({ "status": "ok", "reasons": [] })));
+    // No broker, and no source that was asked: it works, and is not ready.
+    for (path, code) in [("/healthz", 200), ("/readyz", 503)] {
+        let (got, body) = answer(listener.request(Method::GET, path).send().await.unwrap()).await;
+        assert_eq!((got, &body["status"]), (code, &json!("waiting")), "{path}");
+        assert_eq!(body["reasons"][0], json!({ "part": "broker", "reason": "it is not connected" }));
     }
     listener.end().await;
 }

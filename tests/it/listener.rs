@@ -9,7 +9,7 @@ use sigfox2mqtt::command::{Errand, Rooms};
 use sigfox2mqtt::config::{Config, Environment, Http, Loaded};
 use sigfox2mqtt::decode::Registry;
 use sigfox2mqtt::downlink::{Expiry, Order, Queues};
-use sigfox2mqtt::http::{Counts, Health, Server};
+use sigfox2mqtt::http::{Counts, Server};
 use sigfox2mqtt::ingest::StatusBoard;
 use sigfox2mqtt::logging::Recent;
 use sigfox2mqtt::model::{DeviceId, Downlink, ItemId, Timestamp, Uplink};
@@ -85,7 +85,7 @@ impl Listener {
         let queues = queues(&store, &config, &registry);
         let settings = Http { tls: tls.clone(), ..config.http.clone().unwrap() };
         let rooms = rooms(&store, &config, &registry, &queues).0;
-        let server = Server::bind(&settings, rooms, Health::default()).await.unwrap();
+        let server = Server::bind(&settings, rooms).await.unwrap();
         let scheme = if tls.is_some() { "https" } else { "http" };
         let base = format!("{scheme}://{}", server.local_addr());
         let trusted = tls.map(|(certificate, _)| std::fs::read(certificate).unwrap());

@@ -29,6 +29,7 @@ mod downlink_day;
 mod downlink_dispatch;
 mod gateway_callbacks;
 mod guides;
+mod health;
 mod house;
 mod ingest;
 mod ingest_borders;

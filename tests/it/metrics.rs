@@ -74,3 +74,26 @@ async fn metrics_need_no_token_from_this_machine_and_can_be_switched_off() {
         listener.end().await;
     }
 }
+
+#[tokio::test]
+async fn who_asks_for_the_older_format_gets_every_sample_under_the_name_of_its_help() {
+    let dir = tempfile::tempdir().unwrap();
+    let listener = Listener::start(&dir).await;
+    let ask = |accept: &str| listener.request(Method::GET, "/metrics").header("accept", accept).send();
+    let modern = ask("application/openmetrics-text; version=1.0.0; q=0.6, text/plain; q=0.1").await.unwrap();
+    assert!(modern.headers()["content-type"].to_str().unwrap().starts_with("application/openmetrics-text"));
+    let plain = ask("text/plain").await.unwrap();
+    assert_eq!(plain.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    let text = plain.text().await.unwrap();
+    let under = |what: &str| -> Vec<&str> {
+        let lines = text.lines().filter_map(|line| line.strip_prefix(what));
+        lines.map(|line| line.split(' ').next().unwrap()).collect()
+    };
+    assert_eq!(under("# HELP "), under("# TYPE "));
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let name = line.split([' ', '{']).next().unwrap();
+        assert!(under("# HELP ").contains(&name), "{line} stands alone");
+    }
+    assert!(under("# HELP ").contains(&"sigfox2mqtt_store_commits_total") && !text.contains("# EOF"));
+    listener.end().await;
+}

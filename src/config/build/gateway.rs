@@ -1,10 +1,15 @@
 //! Rules for the gateway itself: `[gateway]`, `[downlink]`, `[store]` and `[http]`.
 
+use std::path::PathBuf;
+
 use super::super::environment::Environment;
 use super::super::path::KeyPath;
 use super::super::reader::Reader;
 use super::super::value::Value;
 use super::super::{BackupSettings, DownlinkSettings, Gateway, Http, StoreSettings};
+
+/// The one of the shipped unit, where also those find it who are not started by the service manager.
+const RUNTIME_DIR: &str = "/run/sigfox2mqtt";
 
 pub(super) fn gateway(reader: &mut Reader<'_>, environment: &Environment) -> Option<Gateway> {
     let folders = reader.folders;
@@ -16,7 +21,12 @@ pub(super) fn gateway(reader: &mut Reader<'_>, environment: &Environment) -> Opt
     if data_dir.exists() && !data_dir.is_dir() {
         table.problem("data_dir", format!("{} is no folder, expected one", data_dir.display()));
     }
-    Some(Gateway { id: table.text("id")?, data_dir })
+    let shipped = PathBuf::from(RUNTIME_DIR);
+    let mut runtime_dirs: Vec<PathBuf> = environment.folder("RUNTIME_DIRECTORY").into_iter().collect();
+    if shipped.is_dir() && !runtime_dirs.contains(&shipped) {
+        runtime_dirs.push(shipped);
+    }
+    Some(Gateway { id: table.text("id")?, data_dir, runtime_dirs })
 }
 
 pub(super) fn downlink(reader: &mut Reader<'_>) -> Option<DownlinkSettings> {

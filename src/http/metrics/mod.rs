@@ -8,15 +8,14 @@ mod table;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use self::sheet::Sheet;
 use self::table as t;
 use super::answer::error;
 use super::counter::Counters;
-use super::health::{Health, Part};
 use crate::command::{Outcome, Rooms};
 use crate::ingest::SourceState;
 use crate::model::DownlinkState;
@@ -31,16 +30,24 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 #[derive(Debug, Clone)]
 pub(super) struct Metrics {
     pub(super) rooms: Rooms,
-    pub(super) health: Health,
     pub(super) counters: Arc<Counters>,
 }
 
+/// What older collectors ask for, `promtool` and Telegraf among them.
+const PLAIN: &str = "text/plain; version=0.0.4; charset=utf-8";
+
 /// All metrics at this moment.
-pub(super) async fn show(State(metrics): State<Metrics>) -> Response {
+pub(super) async fn show(State(metrics): State<Metrics>, headers: HeaderMap) -> Response {
+    let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let is_plain = accept.contains("text/plain") && !accept.contains("openmetrics");
     // The store may have to ask the disk.
-    let printed = tokio::task::spawn_blocking(move || metrics.look().print()).await;
-    match printed {
-        Ok(Ok(text)) => ([(CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
+    let printed = tokio::task::spawn_blocking(move || {
+        let sheet = metrics.look();
+        if is_plain { sheet.print_plain() } else { sheet.print() }
+    });
+    let kind = if is_plain { PLAIN } else { OPEN_METRICS };
+    match printed.await {
+        Ok(Ok(text)) => ([(CONTENT_TYPE, kind)], text).into_response(),
         _ => error(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the metrics cannot be written"),
     }
 }
@@ -72,7 +79,7 @@ impl Metrics {
         ] {
             sheet.put(metric, number(run.counted(count)));
         }
-        sheet.put(&t::CONNECTED, truth(self.health.part("broker") == Some(Part::Ok)));
+        sheet.put(&t::CONNECTED, truth(self.rooms.run.is_connected()));
         for (presence, count) in run.judged() {
             let word = match presence {
                 Presence::Online => "online",

@@ -1,7 +1,7 @@
 //! Metrics with their values at one moment, and how they are written as OpenMetrics.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _, MetricEncoder, text};
@@ -39,6 +39,29 @@ impl Sheet {
     ) {
         let labels = metric.labels.iter().copied().zip(labels.iter().map(ToString::to_string)).collect();
         self.samples.entry(metric.name).or_default().push(Sample { labels, value });
+    }
+
+    /// The same in the older text format of Prometheus: a counter's type and help stand under its whole name, and
+    /// there are no units and no end.
+    pub(super) fn print_plain(self) -> Result<String, fmt::Error> {
+        let names: BTreeMap<String, String> =
+            ALL.iter().map(|metric| (metric.family(), metric.full_name())).collect();
+        let mut plain = String::new();
+        for line in self.print()?.lines().filter(|line| !line.starts_with("# UNIT ") && *line != "# EOF") {
+            let mut words = line.splitn(4, ' ');
+            match (
+                words.next(),
+                words.next(),
+                words.next().and_then(|family| names.get(family)),
+                words.next(),
+            ) {
+                (Some("#"), Some(what), Some(name), Some(said)) => {
+                    writeln!(plain, "# {what} {name} {said}")?;
+                }
+                _ => writeln!(plain, "{line}")?,
+            }
+        }
+        Ok(plain)
     }
 
     /// The text, with its `# EOF`.

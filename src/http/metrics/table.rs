@@ -85,12 +85,16 @@ metrics! {
 }
 
 impl Metric {
-    /// Its name as it stands before every sample.
-    #[cfg(test)]
-    pub(super) fn full_name(&self) -> String {
+    /// Its name as it stands before its type and its help.
+    pub(super) fn family(&self) -> String {
         let unit = self.unit.map(|unit| format!("_{}", unit.as_str())).unwrap_or_default();
+        format!("sigfox2mqtt_{}{unit}", self.name)
+    }
+
+    /// Its name as it stands before every sample.
+    pub(super) fn full_name(&self) -> String {
         let total = if matches!(self.kind, MetricType::Counter) { "_total" } else { "" };
-        format!("sigfox2mqtt_{}{unit}{total}", self.name)
+        format!("{}{total}", self.family())
     }
 }
 

@@ -14,6 +14,7 @@ impl Publisher {
         match news {
             News::Online { epoch, session_present } => {
                 self.online = Some((epoch, false));
+                self.renderer.run.connected(true);
                 self.renderer.run.count(Count::Connection, 1);
                 self.outbox.more();
                 if !std::mem::replace(&mut self.said_hello, true) {
@@ -26,6 +27,7 @@ impl Publisher {
             }
             News::Offline => {
                 self.online = None;
+                self.renderer.run.connected(false);
                 for cargo in self.flights.void() {
                     self.renderer.run.count(Count::Repeated, 1);
                     match cargo {

@@ -23,7 +23,7 @@ use super::outbox::Outbox;
 use super::render::{Renderer, json_properties};
 use super::reply::{Order, ReplyQueue};
 use super::retained::Retained;
-use super::{Name, Reply, Run, health, note};
+use super::{Condition, Name, Reply, Run, health, note};
 use crate::clock;
 use crate::config::Config;
 use crate::decode::Registry;
@@ -92,6 +92,8 @@ pub struct Publisher {
     births: Births,
     everything_at: Option<Instant>,
     health_at: Instant,
+    /// How the gateway was when a source last changed.
+    condition: Option<Condition>,
 }
 
 impl Publisher {
@@ -118,6 +120,7 @@ impl Publisher {
             births: Births::default(),
             everything_at: None,
             health_at: Instant::now() + health::INTERVAL,
+            condition: None,
         }
     }
 
@@ -182,6 +185,12 @@ impl Publisher {
 
     fn sources_changed(&mut self) {
         self.retained.sources_changed(&self.renderer);
+        let Renderer { store, run, status, .. } = &self.renderer;
+        let condition = Condition::look(store, run, status);
+        let before = self.condition.replace(condition);
+        if before != self.condition {
+            self.retained.mark([Name::Health]);
+        }
         for (source, status) in self.renderer.status.all() {
             let changed = self.renderer.run.outages().update(&source, &status, clock::now());
             if changed {

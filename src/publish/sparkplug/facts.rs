@@ -87,7 +87,7 @@ impl Facts {
     /// The edge node's own metrics.
     pub(super) fn node(&self, backlog: u64, ignored: u64, now: Timestamp) -> Vec<Metric> {
         let Renderer { store, status, .. } = &self.renderer;
-        let health = Health::look(store, &self.run, now);
+        let health = Health::look(store, &self.run, status, now);
         let mut metrics = catalogue::of_gateway(&health, self.started, backlog, ignored, now);
         for (source, status) in status.all() {
             metrics.extend(catalogue::of_source(&source, &status, now));
