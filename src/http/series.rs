@@ -1,4 +1,4 @@
-//! Thins measurements out to as many points as a chart can show. Pure.
+//! Thins measurements out to as many points as a chart can show, for the page and for the API. Pure.
 //!
 //! A point stands for a stretch of time: the mean with the least and the greatest value, so that a spike of one
 //! message is seen over a year as well.
@@ -11,6 +11,7 @@ use crate::model::Timestamp;
 #[derive(Debug, Clone)]
 pub(super) struct Series {
     from: Timestamp,
+    to: Timestamp,
     stretch_ms: u64,
     stretches: Vec<Stretch>,
 }
@@ -26,14 +27,17 @@ struct Stretch {
     sum_ms: u64,
 }
 
-/// What a chart shows of a stretch.
+/// What is told of a stretch.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Point {
+    /// Where the stretch begins.
+    pub(super) begins: Timestamp,
     /// The mean of the times at which was measured: a single measurement stands where it was.
     pub(super) time: Timestamp,
     pub(super) mean: f64,
     pub(super) least: f64,
     pub(super) greatest: f64,
+    pub(super) count: u32,
 }
 
 impl Series {
@@ -42,12 +46,12 @@ impl Series {
         let whole = u64::try_from(to.since(from).as_millis()).unwrap_or(u64::MAX);
         let most = most.max(1);
         let count = u64::try_from(most).unwrap_or(u64::MAX);
-        Self { from, stretch_ms: whole.div_ceil(count).max(1), stretches: vec![Stretch::default(); most] }
+        Self { from, to, stretch_ms: whole.div_ceil(count).max(1), stretches: vec![Stretch::default(); most] }
     }
 
     /// Takes a measurement; one outside of the time, or that is no number, is left out.
     pub(super) fn add(&mut self, time: Timestamp, value: f64) {
-        if time < self.from || !value.is_finite() {
+        if time < self.from || time >= self.to || !value.is_finite() {
             return;
         }
         let offset = u64::try_from(time.since(self.from).as_millis()).unwrap_or(u64::MAX);
@@ -61,13 +65,22 @@ impl Series {
         stretch.count = stretch.count.saturating_add(1);
     }
 
+    /// How long a stretch is, in seconds.
+    pub(super) fn stretch_s(&self) -> f64 {
+        Duration::from_millis(self.stretch_ms).as_secs_f64()
+    }
+
     /// What was measured, oldest first; nothing for a stretch without a measurement.
     pub(super) fn points(&self) -> impl Iterator<Item = Point> + '_ {
-        self.stretches.iter().filter(|stretch| stretch.count > 0).map(|stretch| Point {
+        let stretches = (0_u64..).map(|number| Duration::from_millis(number.saturating_mul(self.stretch_ms)));
+        let stretches = stretches.zip(&self.stretches).filter(|(_, stretch)| stretch.count > 0);
+        stretches.map(|(offset, stretch)| Point {
+            begins: self.from.plus(offset),
             time: self.from.plus(Duration::from_millis(stretch.sum_ms / u64::from(stretch.count))),
             mean: stretch.sum / f64::from(stretch.count),
             least: stretch.least,
             greatest: stretch.greatest,
+            count: stretch.count,
         })
     }
 }
@@ -94,8 +107,8 @@ mod tests {
         assert_eq!(
             points,
             [
-                Point { time: at(49), mean: 4.0, least: 1.0, greatest: 9.0 },
-                Point { time: at(999), mean: 5.0, least: 5.0, greatest: 5.0 },
+                Point { begins: at(0), time: at(49), mean: 4.0, least: 1.0, greatest: 9.0, count: 3 },
+                Point { begins: at(900), time: at(999), mean: 5.0, least: 5.0, greatest: 5.0, count: 1 },
             ]
         );
     }
@@ -113,7 +126,10 @@ mod tests {
             let points: Vec<_> = series.points().collect();
             prop_assert!(points.len() <= most.max(1));
             prop_assert!(points.iter().zip(points.iter().skip(1)).all(|(a, b)| a.time <= b.time));
-            for (_, value) in measured.iter().filter(|(ms, _)| (0..1_500_000).contains(ms)) {
+            let within: Vec<_> = measured.iter().filter(|(ms, _)| (0..1_500_000).contains(ms)).collect();
+            prop_assert_eq!(points.iter().map(|point| point.count as usize).sum::<usize>(), within.len());
+            prop_assert!(points.iter().all(|point| point.begins <= point.time));
+            for (_, value) in within {
                 prop_assert!(points.iter().any(|point| point.least <= *value && *value <= point.greatest));
             }
         }

@@ -1,20 +1,30 @@
 // Drives the browser; `run` starts what it looks at.
-// Usage: node look.cjs PAGE GUARDED_PAGE BROKER_PORT FOLDER_FOR_SCREENSHOTS
+// Usage: node look.cjs PAGE GUARDED_PAGE BROKER_PORT FOLDER_FOR_SCREENSHOTS [LOOK...]
 
 const assert = require("node:assert/strict");
 const { execFileSync } = require("node:child_process");
+const axe = require("axe-core");
 const { chromium } = require("playwright-core");
 
-const [page, guarded, brokerPort, folder] = process.argv.slice(2);
+const [page, guarded, brokerPort, folder, ...only] = process.argv.slice(2);
 const FLAGS = [
   "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
   "--disable-component-update", "--disable-sync",
+  // There is no network but this machine's own: the map must do without.
+  "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ];
-const HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>";
+const HOSTILE = [
+  "<script>alert(1)</script><img src=x onerror=alert(2)>",
+  "\u{1F6F0}\u{FE0F} Tank \u{1F468}\u{200D}\u{1F469}\u{200D}\u{1F467} \u202Ereversed",
+  "M".repeat(100),
+];
+const WIDE = { width: 1280, height: 900 };
+const PHONE = { width: 360, height: 740 };
 const LOOKS = {
-  wide: { viewport: { width: 1280, height: 900 } },
-  phone: { viewport: { width: 360, height: 740 }, hasTouch: true },
-  dark: { viewport: { width: 1280, height: 900 }, colorScheme: "dark" },
+  wide: { viewport: WIDE },
+  phone: { viewport: PHONE, hasTouch: true },
+  dark: { viewport: WIDE, colorScheme: "dark" },
+  "phone-dark": { viewport: PHONE, hasTouch: true, colorScheme: "dark" },
 };
 const DEVICE = "Weather Orchard";
 
@@ -51,20 +61,30 @@ async function fits(opened, what) {
   assert.ok(width <= window, `${what} is ${width} wide in a window of ${window}`);
 }
 
+// What a screen reader, a keyboard or weak eyes would stumble over.
+async function isAccessible(opened, what) {
+  await opened.evaluate(axe.source);
+  const { violations } = await opened.evaluate(() => window.axe.run());
+  const found = violations.map(({ id, impact, nodes }) => `${impact} ${id}: ${nodes.map(({ target }) => target)}`);
+  assert.deepEqual(found, [], what);
+}
+
 async function everyPage() {
   for (const [look, options] of Object.entries(LOOKS)) {
-    const { opened, end } = await tab(options);
+    const { opened, end } = await tab(options, (words) => words.includes("404"));
     await opened.goto(page);
     await opened.getByText("Live", { exact: true }).waitFor();
     const device = await opened.getByRole("link", { name: DEVICE }).getAttribute("href");
     for (const [name, address, ready] of [
       ["devices", "", "tbody tr"], ["device", device, ".uplot canvas"], ["map", "map", ".map canvas"],
-      ["sources", "sources", ".panel"], ["gateway", "gateway", ".tiles"],
+      ["sources", "sources", ".panel"], ["gateway", "gateway", ".tiles"], ["login", "login", "form"],
+      ["missing", "nothing", ".empty"],
     ]) {
       await opened.goto(new URL(address, page).href);
       await opened.locator(ready).first().waitFor();
       await fits(opened, `${name} (${look})`);
-      await opened.screenshot({ path: `${folder}/${name}-${look}.png` });
+      await isAccessible(opened, `${name} (${look})`);
+      await opened.screenshot({ path: `${folder}/${name}-${look}.png`, fullPage: true });
     }
     await end();
   }
@@ -181,7 +201,10 @@ async function withoutScripts() {
   await opened.goto(page);
   await opened.getByRole("link", { name: DEVICE }).click();
   assert.ok(await opened.locator("#uplinks ~ table tbody tr").count() > 3);
-  assert.ok(await opened.getByText("Charts are drawn by a script").isVisible());
+  // By its element: what looks for words leaves out what stands in `noscript`.
+  const words = opened.locator("noscript .empty").first();
+  assert.ok(await words.isVisible());
+  assert.match(await words.textContent(), /^Charts are drawn by a script/);
   await opened.getByLabel("Bytes").fill("fedcba9876543210");
   await opened.getByRole("button", { name: "Push" }).click();
   await opened.locator("tr", { hasText: "fedcba9876543210" }).first().waitFor();
@@ -197,47 +220,110 @@ async function keyboard() {
   await opened.keyboard.press("Enter");
   await opened.keyboard.press("Tab");
   assert.equal(await opened.evaluate(() => document.activeElement.name), "q");
+  for (let step = 0; step < 12; step += 1) {
+    await opened.keyboard.press("Tab");
+    const outline = await opened.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
+    assert.notEqual(outline, "none", "what has the focus shows it");
+  }
   const unnamed = await opened.evaluate(() => [...document.querySelectorAll("button, input, select, a, img")]
     .filter((element) => !(element.labels?.length || element.textContent.trim() || element.hasAttribute("alt"))).length);
   assert.equal(unnamed, 0, "every control has a name");
   await end();
 }
 
+async function logIn(opened, token) {
+  await opened.getByLabel("Token").fill(token);
+  await opened.getByRole("button", { name: "Log in" }).click();
+}
+
 async function login() {
   const { opened, end } = await tab(LOOKS.wide);
   await opened.goto(new URL("sources", guarded).href);
-  await opened.getByLabel("Token").fill("wrong");
-  await opened.getByRole("button", { name: "Log in" }).click();
-  await opened.getByText("This is not the token.").waitFor();
-  await opened.screenshot({ path: `${folder}/login-wide.png` });
-  await opened.getByLabel("Token").fill("right");
-  await opened.getByRole("button", { name: "Log in" }).click();
+  const began = performance.now();
+  for (let wrong = 0; wrong < 3; wrong += 1) {
+    await logIn(opened, `wrong ${wrong}`);
+    await opened.getByText("This is not the token.").waitFor();
+  }
+  assert.ok(performance.now() - began > 600, "who tries tokens waits 100, 200, 300 ms and so on");
+  await opened.screenshot({ path: `${folder}/login-wrong-wide.png` });
+  await logIn(opened, "right");
   await opened.getByRole("heading", { name: "Sources" }).waitFor();
-
-  await opened.goto(guarded);
-  const first = opened.locator("tbody tr").first();
-  await first.waitFor({ timeout: 30_000 });
-  const id = await first.locator("code").first().textContent();
-  const rename = JSON.stringify({ device: id, name: HOSTILE });
-  execFileSync("mosquitto_pub", ["-p", brokerPort, "-t", "sigfox2mqtt/bridge/request/device/rename", "-q", "1", "-m", rename]);
-  await opened.getByText(HOSTILE).waitFor({ timeout: 30_000 });
-  await opened.screenshot({ path: `${folder}/hostile-wide.png` });
-  await opened.getByText(HOSTILE).click();
-  await opened.getByRole("heading", { name: HOSTILE }).waitFor();
-
+  const [cookie] = await opened.context().cookies();
+  assert.deepEqual([cookie.httpOnly, cookie.sameSite], [true, "Strict"]);
+  assert.ok(await opened.getByRole("button", { name: "Sync now" }).count() > 0);
   await opened.getByRole("button", { name: "Log out" }).click();
   await opened.getByLabel("Token").waitFor();
   await opened.goto(guarded);
   assert.match(opened.url(), /login/);
+
+  await logIn(opened, "looker");
+  await opened.getByRole("link", { name: "Sources" }).click();
+  await opened.getByRole("heading", { name: "Sources" }).waitFor();
+  assert.equal(await opened.getByRole("button", { name: "Sync now" }).count(), 0, "who may only look has no buttons");
   await end();
+}
+
+async function hostileNames() {
+  for (const [look, options] of Object.entries({ wide: LOOKS.wide, phone: LOOKS.phone })) {
+    const { opened, end } = await tab(options);
+    await opened.goto(guarded);
+    await logIn(opened, "right");
+    const first = opened.locator("tbody tr").first();
+    await first.waitFor({ timeout: 30_000 });
+    const id = await first.locator("code").first().textContent();
+    for (const [number, name] of HOSTILE.entries()) {
+      await opened.goto(guarded);
+      const rename = JSON.stringify({ device: id, name });
+      const topic = "sigfox2mqtt/bridge/request/device/rename";
+      execFileSync("mosquitto_pub", ["-p", brokerPort, "-t", topic, "-q", "1", "-m", rename]);
+      await opened.getByText(name).waitFor({ timeout: 30_000 });
+      await fits(opened, `the devices with a hostile name (${look})`);
+      await opened.screenshot({ path: `${folder}/hostile-${number}-devices-${look}.png` });
+      await opened.getByText(name).click();
+      await opened.getByRole("heading", { name }).waitFor();
+      await fits(opened, `the device with a hostile name (${look})`);
+      await opened.screenshot({ path: `${folder}/hostile-${number}-device-${look}.png` });
+    }
+    // The configuration gives one a name of ten thousand letters.
+    await opened.goto(new URL("?q=WWWWWWWW", guarded).href);
+    await opened.locator("tbody a.name").first().waitFor();
+    await fits(opened, `the devices with an endless name (${look})`);
+    await opened.screenshot({ path: `${folder}/endless-devices-${look}.png` });
+    await opened.locator("tbody a.name").first().click();
+    await opened.getByRole("heading", { name: "WWWWWWWW" }).waitFor();
+    await fits(opened, `the device with an endless name (${look})`);
+    await opened.screenshot({ path: `${folder}/endless-device-${look}.png` });
+    await end();
+  }
+}
+
+// Those of README and docs/web.md, once every device has sent something.
+async function pictures() {
+  const wide = { viewport: { width: 1280, height: 820 } };
+  const { opened, end } = await tab(wide);
+  await opened.goto(page);
+  await opened.waitForFunction(() => [...document.querySelectorAll("tbody tr")]
+    .every((row) => row.querySelector("[data-value]")), null, { timeout: 120_000 });
+  await opened.screenshot({ path: `${folder}/picture-devices.png` });
+  await opened.getByRole("link", { name: DEVICE }).click();
+  await opened.locator(".uplot canvas").nth(3).waitFor();
+  await opened.screenshot({ path: `${folder}/picture-device.png` });
+  await end();
+  const phone = await tab({ ...LOOKS["phone-dark"], deviceScaleFactor: 2 });
+  await phone.opened.goto(page);
+  await phone.opened.getByText("Live", { exact: true }).waitFor();
+  await phone.opened.screenshot({ path: `${folder}/picture-phone.png` });
+  await phone.end();
 }
 
 async function main() {
   browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: FLAGS });
   try {
-    for (const look of [
-      everyPage, liveValue, search, downlink, syncNow, charts, map, withoutScripts, keyboard, login,
-    ]) {
+    const looks = [
+      everyPage, liveValue, search, downlink, syncNow, charts, map, withoutScripts, keyboard, login, hostileNames,
+      pictures,
+    ];
+    for (const look of looks.filter(({ name }) => only.length === 0 || only.includes(name))) {
       await look();
       console.log(`ok  ${look.name}`);
     }

@@ -148,16 +148,23 @@ async fn first_contact_is_small_and_the_second_is_smaller() {
     let style = attributes(&page, "href").into_iter().find(|address| address.ends_with("style.css")).unwrap();
     let folder = style.strip_suffix("style.css").unwrap();
     let mut bytes = 0;
-    for name in
-        ["", "style.css", "page.js", "morph.js", "live.js", "time.js", "chart.js", "map.js", "icon.svg"]
-    {
+    for name in ["", "style.css", "page.js", "morph.js", "live.js", "time.js", "icon.svg"] {
         let path = if name.is_empty() { "/".to_owned() } else { format!("/{folder}{name}") };
         let answer = packed(path).await.unwrap();
         assert_eq!((answer.status().as_u16(), header(&answer, "content-encoding")), (200, "gzip"), "{name}");
         bytes += answer.bytes().await.unwrap().len();
     }
-    assert!(bytes < 40 * 1024, "{bytes} bytes");
-    for name in ["uplot.js", "land.bin"] {
+    assert!(bytes < 20 * 1024, "{bytes} bytes");
+    for name in [
+        "chart.js",
+        "uplot.js",
+        "uplot.css",
+        "map.js",
+        "mapview.js",
+        "mapbrush.js",
+        "mercator.js",
+        "land.bin",
+    ] {
         bytes += packed(format!("/{folder}{name}")).await.unwrap().bytes().await.unwrap().len();
     }
     assert!(bytes < 100 * 1024, "{bytes} bytes with chart library and land");
@@ -171,6 +178,53 @@ async fn first_contact_is_small_and_the_second_is_smaller() {
     }
     for path in ["/assets/0000000000000000/style.css", "/assets/0/../../Cargo.toml"] {
         assert_eq!(get(&listener, path).await.status(), 404, "{path}");
+    }
+    listener.end().await;
+}
+
+#[tokio::test]
+async fn whatever_happens_is_told_to_a_browser_as_an_event_that_it_does_not_drop() {
+    let dir = tempfile::tempdir().unwrap();
+    let listener = listener("", &dir).await;
+    let mut live =
+        listener.request(Method::GET, "/live").header("accept-encoding", "gzip").send().await.unwrap();
+    assert_eq!(header(&live, "content-type"), "text/event-stream");
+    assert_eq!(header(&live, "content-encoding"), "", "what is compressed waits for more");
+    listener.store.record_sweep(&[heard("2C", 8)], None).unwrap();
+    let mut told = String::new();
+    while !told.contains("\n\n") {
+        told.push_str(std::str::from_utf8(&live.chunk().await.unwrap().unwrap()).unwrap());
+    }
+    let event: Vec<_> = told.lines().filter(|line| !line.is_empty()).collect();
+    // Without data there is no event (HTML, section 9.2.6).
+    assert_eq!(event, ["event: change", "data: now"]);
+    listener.end().await;
+}
+
+#[tokio::test]
+async fn what_the_gateway_does_and_by_which_settings_is_shown_without_a_secret() {
+    let dir = tempfile::tempdir().unwrap();
+    let listener = listener("token = \"writer\"", &dir).await;
+    let shown = listener.request(Method::GET, "/gateway").bearer_auth("writer").send().await.unwrap();
+    let page = shown.text().await.unwrap();
+    for words in
+        ["<strong>broker</strong>: it is not connected", "None since the start.", "[sources.factory]", "***"]
+    {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    assert!(!page.contains("writer") && !page.contains("callback-token"), "a secret: {page}");
+    listener.end().await;
+}
+
+#[tokio::test]
+async fn a_name_that_never_ends_is_cut() {
+    let dir = tempfile::tempdir().unwrap();
+    let listener = Listener::start(&dir).await;
+    fill(&listener.store, &[("1A2B3C", &"🛰".repeat(10_000))]);
+    for path in ["/", "/device/1A2B3C", "/map"] {
+        let page = html(&listener, path).await;
+        let longest = page.split(|c| c != '🛰').map(|run| run.chars().count()).max();
+        assert_eq!(longest, Some(120), "{path}");
     }
     listener.end().await;
 }

@@ -19,7 +19,7 @@ const STYLE: &str = "text/css; charset=utf-8";
 /// A file: its name, its type, its bytes.
 struct File(&'static str, &'static str, &'static [u8]);
 
-const FILES: [File; 11] = [
+const FILES: [File; 14] = [
     File("style.css", STYLE, include_bytes!("assets/style.css")),
     File("page.js", SCRIPT, include_bytes!("assets/page.js")),
     File("live.js", SCRIPT, include_bytes!("assets/live.js")),
@@ -27,6 +27,9 @@ const FILES: [File; 11] = [
     File("time.js", SCRIPT, include_bytes!("assets/time.js")),
     File("chart.js", SCRIPT, include_bytes!("assets/chart.js")),
     File("map.js", SCRIPT, include_bytes!("assets/map.js")),
+    File("mapview.js", SCRIPT, include_bytes!("assets/mapview.js")),
+    File("mapbrush.js", SCRIPT, include_bytes!("assets/mapbrush.js")),
+    File("mercator.js", SCRIPT, include_bytes!("assets/mercator.js")),
     File("icon.svg", "image/svg+xml", include_bytes!("assets/icon.svg")),
     File("uplot.js", SCRIPT, include_bytes!("assets/vendor/uplot.js")),
     File("uplot.css", STYLE, include_bytes!("assets/vendor/uplot.css")),

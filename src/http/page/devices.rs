@@ -186,7 +186,7 @@ fn row(roster: &Roster, entry: &Entry, now: Timestamp) -> Result<Markup, StoreEr
     Ok(html! {
         tr id={ "d-" (device.id) } {
             th scope="row" {
-                a.name href={ "device/" (device.id) } { (name) }
+                a.name href={ "device/" (device.id) } { (words::name_apart(name)) }
                 (about(device.id, type_name.as_deref(), &device.source))
             }
             td data-label="Last values" { (values(&words::shown(&fields, catalogue(&profile)), uplink.as_ref())) }

@@ -1,27 +1,39 @@
-//! The page of the gateway itself: how it does, what waits for the broker and what it refused, the settings in effect.
+//! The page of the gateway itself: how it does, what it warned of, what waits for the broker and what it refused, and the
+//! settings in effect.
 
 use maud::{Markup, html};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::frame::{Page, Tab};
-use super::words;
+use super::{setting, words};
+use crate::logging::Line;
 use crate::model::Timestamp;
 use crate::store::Parked;
 
 /// How many events that the broker refused are shown.
 const PARKED: usize = 20;
 
+/// How many warnings are shown.
+const WARNINGS: usize = 50;
+
 /// What is shown of `bridge/health`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Health {
+    status: String,
+    reasons: Vec<Complaint>,
     uptime_s: u64,
     memory_bytes: Option<u64>,
     store_bytes: Option<u64>,
-    store_error: Option<String>,
     outbox: Option<Outbox>,
     devices: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Complaint {
+    part: String,
+    reason: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -39,7 +51,6 @@ struct Info {
     gateway: String,
     features: Vec<String>,
     restart_required: bool,
-    settings: Map<String, Value>,
 }
 
 /// What the page is made from.
@@ -47,7 +58,11 @@ pub(super) struct Told {
     pub(super) info: Option<Value>,
     /// The answer to a request for it, or why there is none.
     pub(super) health: Result<Value, String>,
+    /// Warnings and errors, the newest last.
+    pub(super) log: Vec<Line>,
     pub(super) parked: Vec<Parked>,
+    /// The configuration in effect, secrets hidden.
+    pub(super) settings: Value,
     pub(super) may_write: bool,
     /// Why a command was not done.
     pub(super) refusal: Option<String>,
@@ -55,7 +70,7 @@ pub(super) struct Told {
 
 /// The page.
 pub(super) fn page(told: Told, now: Timestamp) -> Page {
-    let Told { info, health, parked, may_write, refusal } = told;
+    let Told { info, health, log, parked, settings, may_write, refusal } = told;
     let info: Info = info.and_then(|info| serde_json::from_value(info).ok()).unwrap_or_default();
     let health =
         health.and_then(|health| serde_json::from_value::<Health>(health).map_err(|error| error.to_string()));
@@ -69,8 +84,10 @@ pub(super) fn page(told: Told, now: Timestamp) -> Page {
             Ok(health) => (tiles(&health, now)),
             Err(why) => p.alert { "How it does cannot be told: " (why) },
         }
+        (warnings(&log, now))
         (refused(&parked, may_write, now))
         (about(&info))
+        (setting::section(&settings))
     };
     Page::new("Gateway", Tab::Gateway, body)
 }
@@ -90,8 +107,15 @@ pub(super) fn command(form: &[(String, String)]) -> Option<(&'static str, Value)
 fn tiles(health: &Health, now: Timestamp) -> Markup {
     html! {
         section aria-labelledby="health" {
-            h2 #health { "Health" }
-            @if let Some(error) = &health.store_error { p.alert { "The store: " (error) } }
+            div.bar {
+                h2 #health { "Health" }
+                @match health.status.as_str() {
+                    "ok" => (words::badge("good", "ok")),
+                    "waiting" => (words::badge("warn", "waiting")),
+                    _ => (words::badge("bad", "failing")),
+                }
+            }
+            @for Complaint { part, reason } in &health.reasons { p.alert { strong { (part) } ": " (reason) } }
             dl.tiles {
                 (tile("Running for", &words::span(health.uptime_s)))
                 (tile("Devices", &health.devices.to_string()))
@@ -113,6 +137,34 @@ fn tiles(health: &Health, now: Timestamp) -> Markup {
 
 fn tile(name: &str, value: &str) -> Markup {
     html! { div { dt { (name) } dd { span.number { (value) } } } }
+}
+
+fn warnings(log: &[Line], now: Timestamp) -> Markup {
+    html! {
+        section aria-labelledby="log" {
+            h2 #log { "Warnings" }
+            @if log.is_empty() {
+                p.empty { "None since the start." }
+            } @else {
+                ul.log { @for line in log.iter().rev().take(WARNINGS) { (warning(line, now)) } }
+                @if log.len() > WARNINGS { p.hint { "The newest " (WARNINGS) "; all are in the log." } }
+            }
+        }
+    }
+}
+
+fn warning(line: &Line, now: Timestamp) -> Markup {
+    let is_error = line.level == "error";
+    html! {
+        li {
+            (words::badge(if is_error { "bad" } else { "warn" }, if is_error { "error" } else { "warning" }))
+            " " span.message { (line.message) }
+            @for (key, value) in &line.fields {
+                span.field { span.quiet { (key) } " " (words::written(value)) }
+            }
+            small.about { (words::when(line.time, now)) }
+        }
+    }
 }
 
 fn refused(parked: &[Parked], may_write: bool, now: Timestamp) -> Markup {
@@ -155,27 +207,13 @@ fn button(number: u64, verb: &str, words: &str) -> Markup {
 
 fn about(info: &Info) -> Markup {
     html! {
-        section aria-labelledby="settings" {
-            h2 #settings { "Settings in effect" }
+        section aria-labelledby="program" {
+            h2 #program { "Program" }
             dl.facts {
                 dt { "Version" } dd { (info.version) ", contract " (info.contract) }
                 dt { "Built with" }
                 dd { @for feature in &info.features { span.tag { (feature) } } }
-                @for (key, value) in flat("", &info.settings) { dt { code { (key) } } dd { (value) } }
             }
         }
     }
-}
-
-/// Settings by their whole key, as a line each.
-fn flat(above: &str, settings: &Map<String, Value>) -> Vec<(String, String)> {
-    let lines = settings.iter().flat_map(|(key, value)| {
-        let key = if above.is_empty() { key.clone() } else { format!("{above}.{key}") };
-        match value {
-            Value::Object(inner) => flat(&key, inner),
-            Value::String(text) => vec![(key, text.clone())],
-            other => vec![(key, other.to_string())],
-        }
-    });
-    lines.collect()
 }

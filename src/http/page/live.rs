@@ -1,6 +1,6 @@
 //! Tells browsers that something has changed, by server-sent events; what has changed they see in the page itself.
 //!
-//! An event has no content, so a browser that is slow misses nothing, and nothing waits for it.
+//! An event says nothing more, so a browser that is slow misses nothing, and nothing waits for it.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -81,7 +81,8 @@ fn changes(watcher: Watcher) -> impl Stream<Item = Result<Event, Infallible>> {
         }
         watcher.change = next_change(&watcher.store);
         watcher.statuses.mark_unchanged();
-        Some((Ok(Event::default().event("change").data("")), watcher))
+        // Browsers drop an event whose data are empty (HTML, section 9.2.6).
+        Some((Ok(Event::default().event("change").data("now")), watcher))
     })
 }
 

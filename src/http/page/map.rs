@@ -55,12 +55,15 @@ pub(super) fn track(roster: &Roster, profile: &Profile, device: DeviceId) -> Res
         ..UplinkQuery::default()
     };
     let mut places = Vec::new();
-    for uplink in roster.store.uplinks(&query)? {
+    let uplinks = roster.store.uplinks(&query)?;
+    // No further back, or a year of uplinks without a place would be read through for each look at the page.
+    let from = uplinks.last().map(|oldest| oldest.time);
+    for uplink in uplinks {
         let decoded = View::decode(profile, &uplink);
         places.extend(place_of(&uplink, &decoded).map(|location| Place { location, device: None }));
     }
     // Those of uplinks are there already.
-    for located in roster.store.locations(&query) {
+    for located in roster.store.locations(&UplinkQuery { from, ..query }) {
         let located = located?;
         if located.uplink.is_none() {
             places.push(Place { location: located.location, device: None });
@@ -119,7 +122,7 @@ fn row(Place { location, device }: &Place, now: Timestamp) -> Markup {
     html! {
         tr data-latitude=(location.latitude) data-longitude=(location.longitude) data-accuracy=[accuracy] {
             @if let Some((id, name)) = device {
-                th scope="row" { a.name href={ "device/" (id) } { (name) } small.about { code { (id) } } }
+                th scope="row" { a.name href={ "device/" (id) } { (words::name_apart(name)) } small.about { code { (id) } } }
             }
             td data-label="Time" { (words::when(location.time, now)) }
             td data-label="Place" { span.figure { (degrees(location.latitude, "N", "S")) " " (degrees(location.longitude, "E", "W")) } }

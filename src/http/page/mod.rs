@@ -13,6 +13,7 @@ mod live;
 mod login;
 mod map;
 mod roster;
+mod setting;
 mod sources;
 mod words;
 
@@ -44,6 +45,7 @@ use crate::command::Rooms;
 use crate::config::Config;
 use crate::control::Desk;
 use crate::ingest::StatusBoard;
+use crate::logging::Recent;
 use crate::model::{DeviceId, Timestamp};
 use crate::publish::Name;
 use crate::store::StoreError;
@@ -56,6 +58,7 @@ struct Site {
     policy: HeaderValue,
     roster: Roster,
     board: StatusBoard,
+    recent: Recent,
     desk: Desk,
 }
 
@@ -72,6 +75,7 @@ pub(super) fn router(rooms: &Rooms, closing: CancellationToken) -> Router {
         policy: policy(tiles(&rooms.config)),
         roster: Roster::new(rooms),
         board: rooms.board.clone(),
+        recent: rooms.recent.clone(),
         desk: Desk::new(rooms.clone()),
     };
     Router::new()
@@ -272,7 +276,8 @@ async fn gateway_page(site: Arc<Site>, grant: Grant, refusal: Option<String>) ->
     site.read(move |site, now| {
         let info = site.roster.view.retained(&Name::BridgeInfo, now)?;
         let parked = site.roster.store.parked()?;
-        Ok(gateway::page(gateway::Told { info, health, parked, may_write, refusal }, now))
+        let (log, settings) = (site.recent.lines(), site.config.in_effect.clone());
+        Ok(gateway::page(gateway::Told { info, health, log, parked, settings, may_write, refusal }, now))
     })
     .await
 }

@@ -19,6 +19,16 @@ pub(super) struct Shown {
     pub(super) unit: Option<String>,
 }
 
+/// A device's name; a cloud may have let somebody write a book.
+pub(super) fn name(name: &str) -> String {
+    cut(name)
+}
+
+/// A device's name beside other words, whose order it must not turn round by the direction that it is written in.
+pub(super) fn name_apart(text: &str) -> Markup {
+    html! { bdi { (name(text)) } }
+}
+
 /// All values, in the order of the decoder's catalogue, then what is not in it.
 pub(super) fn shown(fields: &Fields, catalogue: &[FieldInfo]) -> Vec<Shown> {
     let place = |key: &str| catalogue.iter().position(|field| field.key == key).unwrap_or(catalogue.len());
@@ -52,6 +62,17 @@ fn plain(value: &Value, precision: Option<u8>) -> String {
     }
 }
 
+/// A value of the log or the configuration as a person writes it.
+pub(super) fn written(value: &Value) -> String {
+    match value {
+        Value::String(text) => cut(text),
+        Value::Array(values) if values.is_empty() => "none".to_owned(),
+        Value::Array(values) => cut(&values.iter().map(written).collect::<Vec<_>>().join(", ")),
+        Value::Bool(is_so) => is_so.to_string(),
+        other => plain(other, None),
+    }
+}
+
 fn cut(text: &str) -> String {
     if text.chars().count() <= LONGEST {
         return text.to_owned();
@@ -70,10 +91,11 @@ pub(super) fn ago(time: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// A length of time by its largest unit, as one says it.
+/// A length of time by its largest unit, as one says it; 47 hours rather than one day.
 pub(super) fn span(seconds: u64) -> String {
-    let units = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
-    let (size, unit) = units.into_iter().find(|(size, _)| seconds >= *size).unwrap_or((1, "second"));
+    let units = [(2, 86_400, "day"), (2, 3_600, "hour"), (1, 60, "minute"), (1, 1, "second")];
+    let fits = |(least, size, _): &(u64, u64, &str)| seconds >= least * size;
+    let (_, size, unit) = units.into_iter().find(fits).unwrap_or((1, 1, "second"));
     let count = seconds / size;
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {unit}{plural}")
@@ -169,7 +191,8 @@ mod tests {
             (4, "just now"),
             (59, "59 seconds ago"),
             (60, "1 minute ago"),
-            (7_199, "1 hour ago"),
+            (7_199, "119 minutes ago"),
+            (7_200, "2 hours ago"),
             (172_800, "2 days ago"),
         ] {
             assert_eq!(ago(now.minus(Duration::from_secs(seconds)), now), words);

@@ -9,7 +9,7 @@ const GAP = 4; // so many times the usual way between points is a gap in the lin
 
 const sets = new WeakMap();
 
-export function drawCharts(root) {
+export function draw(root) {
   for (const element of root.querySelectorAll("[data-charts]")) {
     if (!sets.has(element)) sets.set(element, new ChartSet(element));
     sets.get(element).read();

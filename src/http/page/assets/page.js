@@ -1,12 +1,12 @@
 // What every page starts with: times in words, the live connection, forms and search without loading the page anew,
 // charts and maps where there are any. Without it the page is whole, but stands still.
 
-import { drawCharts } from "./chart.js";
 import { follow } from "./live.js";
-import { drawMaps } from "./map.js";
 import { morph } from "./morph.js";
 import { tellTimes } from "./time.js";
 
+// What only some pages have, with the script that draws it.
+const DRAWN = [["[data-charts]", "./chart.js"], ["[data-map]", "./map.js"]];
 const SEARCH_PAUSE = 250; // ms without a key before the search is sent
 
 // Shows another version of this page: what has changed is put in its place, the rest is not touched.
@@ -25,8 +25,10 @@ function show(html) {
 
 function enliven() {
   tellTimes(document);
-  drawCharts(document);
-  drawMaps(document);
+  for (const [wanted, script] of DRAWN) {
+    // A script that did not come is asked for again when the page changes.
+    if (document.querySelector(wanted)) import(script).then(({ draw }) => draw(document), () => {});
+  }
 }
 
 async function load(address, options) {

@@ -1,6 +1,7 @@
 // Times in words and in the browser's zone. The gateway writes them in UTC; `datetime` has the time itself.
 
-const UNITS = [[86_400, "day"], [3_600, "hour"], [60, "minute"], [1, "second"]];
+// Each with how many of it there must be at least: 47 hours rather than one day.
+const UNITS = [[2, 86_400, "day"], [2, 3_600, "hour"], [1, 60, "minute"], [1, 1, "second"]];
 
 const whole = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
 const clock = { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit" };
@@ -26,7 +27,7 @@ function date(time) {
 function ago(seconds) {
   const distance = Math.floor(Math.abs(seconds));
   if (distance < 5) return seconds < 0 ? "in a moment" : "just now";
-  const [size, unit] = UNITS.find(([size]) => distance >= size);
+  const [, size, unit] = UNITS.find(([least, size]) => distance >= least * size);
   const count = Math.floor(distance / size);
   const words = `${count} ${unit}${count === 1 ? "" : "s"}`;
   return seconds < 0 ? `in ${words}` : `${words} ago`;

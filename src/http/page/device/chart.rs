@@ -125,7 +125,7 @@ fn figure(key: &str, field: Option<&FieldInfo>, series: &Series, from: Timestamp
     }
 }
 
-fn written(Point { time, mean, least, greatest }: &Point) -> String {
+fn written(Point { time, mean, least, greatest, .. }: &Point) -> String {
     // More digits than a screen has pixels are of no use.
     let short = |value: f64| format!("{value:.4}").trim_end_matches('0').trim_end_matches('.').to_owned();
     format!("{} {} {} {}", time.as_seconds(), short(*mean), short(*least), short(*greatest))

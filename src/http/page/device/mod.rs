@@ -54,6 +54,7 @@ pub(super) fn page(
     let places = map::track(roster, &profile, device.id)?;
     let body = html! {
         (heading(device, &profile, availability.as_ref(), now))
+        (contents(profile.resolved.decoder.is_some()))
         (values(state.as_ref(), &profile))
         (chart::section(device.id, &profile, span))
         (downlink::section(viewing, device, &profile, refusal)?)
@@ -61,7 +62,7 @@ pub(super) fn page(
         (map::section(&places, viewing.tiles, now))
         (about::section(device, &profile))
     };
-    let title = profile.name.clone();
+    let title = words::name(&profile.name);
     let has_charts = true;
     Ok(Some(Page { title, tab: Some(Tab::Devices), depth: 1, body, has_charts, is_live: true }))
 }
@@ -86,12 +87,25 @@ fn heading(
 ) -> Markup {
     html! {
         div.heading {
-            h1 { (profile.name) " " code.id { (device.id) } }
+            h1 { (words::name_apart(&profile.name)) " " code.id { (device.id) } }
             p.summary {
                 (words::availability(availability, now))
                 @if device.gone { " " (words::badge("warn", "no longer listed by its cloud")) }
                 @if let Some(seen) = device.last_seen { span.apart { "Last seen " (words::when(seen, now)) } }
             }
+        }
+    }
+}
+
+/// The way to what is far below on a phone.
+fn contents(has_charts: bool) -> Markup {
+    html! {
+        nav.contents aria-label="On this page" {
+            @if has_charts { a href="#charts" { "Charts" } }
+            a href="#downlinks" { "Downlinks" }
+            a href="#uplinks" { "Uplinks" }
+            a href="#places" { "Locations" }
+            a href="#about" { "About" }
         }
     }
 }
