@@ -164,6 +164,13 @@ impl Table<'_, '_> {
                 let Value::Text(name) = &file.value else { return None };
                 match self.reader.folders.secret(name) {
                     Ok(secret) => {
+                        if let Some(found) = self.reader.folders.exposed(name) {
+                            let message = format!(
+                                "{} is a secret that others on this machine may read, expected mode 0600 or 0640",
+                                found.display()
+                            );
+                            self.reader.warnings.add(file.place.clone(), &file_path, message);
+                        }
                         let content = hash(secret.expose_secret().as_bytes());
                         self.reader.settings.note_content(file_path, content);
                         Some(secret)

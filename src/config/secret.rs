@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
@@ -45,6 +46,17 @@ impl Folders {
             Err(error) if self.is_kept_from_guest(&error) => Ok(found),
             Err(error) => Err(format!("{}, expected {}", unreadable(&found, &error), self.expected(path))),
         }
+    }
+
+    /// A file whose secret others on this machine may read; the service manager sees to its own.
+    pub(super) fn exposed(&self, path: &str) -> Option<PathBuf> {
+        let found = self.find(path).ok()?;
+        let is_credential = self.credentials.as_ref().is_some_and(|folder| found.starts_with(folder));
+        let permits = |path: &Path, bits| {
+            path.metadata().is_ok_and(|metadata| metadata.permissions().mode() & bits != 0)
+        };
+        let folder = std::path::absolute(&found).ok()?.parent()?.to_owned();
+        (!is_credential && permits(&found, 0o006) && permits(&folder, 0o001)).then_some(found)
     }
 
     /// The secret in a file, without the newline at its end.
@@ -100,11 +112,28 @@ pub(super) fn unreadable(path: &Path, error: &io::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::fs::{self, Permissions};
 
     use secrecy::ExposeSecret;
 
     use super::*;
+
+    #[test]
+    fn a_secret_is_exposed_where_others_may_read_it_and_reach_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a");
+        fs::write(&file, "secret").unwrap();
+        for (of_folder, of_file, exposed) in
+            [(0o755, 0o644, true), (0o755, 0o640, false), (0o755, 0o600, false), (0o750, 0o644, false)]
+        {
+            fs::set_permissions(folder.path(), Permissions::from_mode(of_folder)).unwrap();
+            fs::set_permissions(&file, Permissions::from_mode(of_file)).unwrap();
+            let beside = Folders { credentials: None, configuration: folder.path().to_owned() };
+            assert_eq!(beside.exposed("a").is_some(), exposed, "{of_folder:o} {of_file:o}");
+            let credential = Folders { credentials: Some(folder.path().to_owned()), ..beside };
+            assert_eq!(credential.exposed("a"), None);
+        }
+    }
 
     #[test]
     fn a_secret_is_looked_for_among_the_credentials_and_then_beside_the_configuration() {

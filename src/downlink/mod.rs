@@ -3,6 +3,7 @@
 //! `machine` thinks (pure, with one table of transitions); `Queues` reads the clock, asks the store to keep
 //! what the machine decided, and answers only when that is durable. Knows neither MQTT nor HTTP.
 
+mod asks;
 mod dispatch;
 mod machine;
 mod obstacle;
@@ -12,7 +13,6 @@ mod rules;
 mod watch;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 pub use dispatch::Dispatcher;
 pub(crate) use machine::QUEUE_BOUND;
@@ -22,15 +22,12 @@ pub use opportunity::Opportunity;
 pub use order::{Cancelled, Expiry, Order, Outcome, Refusal, Report, Target};
 
 use crate::clock;
-use crate::config::{Config, DownlinkVia};
+use crate::config::Config;
 use crate::decode::{Decoder, Registry};
-use crate::model::{Device, DeviceId, Downlink, DownlinkPayload, Fields, Timestamp, Uplink};
-use crate::store::{QueueChange, Store, StoreError, UplinkQuery};
+use crate::model::{Device, DeviceId, Downlink, DownlinkPayload, Fields, Timestamp};
+use crate::store::{Store, StoreError, UplinkQuery};
+use asks::Gathering;
 use machine::{Cause, Settled};
-
-/// An ask is answered with nothing once the device has sent something this much newer: the cloud's own retries end
-/// after 7 minutes, so it is a replay.
-const STALE_AFTER: Duration = Duration::from_secs(3600);
 
 /// The queues of all devices. Clones share them.
 #[derive(Debug, Clone)]
@@ -38,13 +35,14 @@ pub struct Queues {
     store: Store,
     config: Arc<Config>,
     registry: Arc<Registry>,
+    gathering: Arc<Gathering>,
 }
 
 impl Queues {
     /// The queues that this store keeps.
     #[must_use]
     pub fn new(store: Store, config: Arc<Config>, registry: Arc<Registry>) -> Self {
-        Self { store, config, registry }
+        Self { store, config, registry, gathering: Arc::default() }
     }
 
     /// Queues items; what was accepted is durable when this returns.
@@ -90,29 +88,6 @@ impl Queues {
         Ok(items)
     }
 
-    /// What a device that asked is to be sent. Durable when this returns; the retry of the same ask gets the same
-    /// bytes and consumes nothing more, also after a crash on any line of this.
-    pub async fn ask(&self, uplink: &Uplink) -> Result<Option<DownlinkPayload>, StoreError> {
-        let id = uplink.id();
-        if let Some(answer) = self.store.answer(&id)? {
-            // Through the queue, so that an answer that is only being made durable is not repeated before it is.
-            let again = move |queue: &[Downlink]| {
-                let item = answer.and_then(|item| queue.iter().find(|known| known.id == item));
-                (QueueChange::default(), item.and_then(|item| item.data))
-            };
-            return self.store.change_queue(id.device, again).await;
-        }
-        // Which cloud asks decides, not which one knew the device first.
-        let source = self.config.sources.iter().find(|source| source.name == uplink.source);
-        if source.is_some_and(|source| source.downlink != DownlinkVia::Callback) {
-            return Ok(None);
-        }
-        let rules = self.rules(self.store.device(id.device)?.as_ref());
-        let stale = self.newest(id.device)?.is_some_and(|newest| newest.since(uplink.time) > STALE_AFTER);
-        let now = clock::now();
-        self.store.change_queue(id.device, move |queue| machine::ask(queue, id, stale, &rules, now)).await
-    }
-
     /// Takes the next item that may be sent now for a cloud; durable when this returns, so that no crash gives the
     /// cloud the same item twice.
     async fn hand(&self, device: &Device, cause: Cause) -> Result<Option<Downlink>, StoreError> {
@@ -141,23 +116,6 @@ impl Queues {
     ) -> Result<Option<Downlink>, StoreError> {
         let now = clock::now();
         self.store.change_queue(device, move |queue| machine::report(queue, &report, now)).await
-    }
-
-    /// Takes over that the network says of an uplink what it was answered with.
-    pub async fn transmitted(&self, uplink: &Uplink, data: DownlinkPayload) -> Result<(), StoreError> {
-        let seen = machine::Seen {
-            uplink: uplink.id(),
-            received: uplink.received,
-            asked: Some(true),
-            acknowledges: false,
-        };
-        let now = clock::now();
-        // Each poll says it again: nothing is written then.
-        if watch::is_change(&machine::transmitted(&self.store.queue(uplink.device)?, &seen, data, now)) {
-            let decide = move |queue: &[Downlink]| (machine::transmitted(queue, &seen, data, now), ());
-            self.store.change_queue(uplink.device, decide).await?;
-        }
-        Ok(())
     }
 
     /// The eight bytes that stand for fields by the device's decoder, or in words why there are none.

@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::Queues;
-use super::machine::{self, Seen};
+use super::machine::{self, Seen, in_fixed_answer};
 use crate::clock;
-use crate::model::{DeviceId, Downlink, DownlinkState, Timestamp, Uplink};
+use crate::model::{DeviceId, Downlink, DownlinkPayload, DownlinkState, SourceName, Timestamp, Uplink};
 use crate::store::{QueueChange, StoreError, UplinkQuery};
 
 /// How often expired items are ended and uplinks are looked at for what they show.
@@ -21,7 +21,8 @@ const LOOK_AT: usize = 256;
 type Looked = BTreeMap<DeviceId, Option<Timestamp>>;
 
 impl Queues {
-    /// Ends what is over, concludes what uplinks have shown, and forgets what ended a day ago.
+    /// Ends what is over, concludes what uplinks have shown, and forgets what ended a day ago; nothing at a time that
+    /// says that the clock was never set.
     pub async fn expire(&self, now: Timestamp) -> Result<(), StoreError> {
         self.look(&mut Looked::new(), now).await
     }
@@ -44,6 +45,9 @@ impl Queues {
     }
 
     async fn look(&self, looked: &mut Looked, now: Timestamp) -> Result<(), StoreError> {
+        if !clock::is_set(now) {
+            return Ok(());
+        }
         let devices = self.store.queued_devices()?;
         looked.retain(|device, _| devices.contains(device));
         for device in devices {
@@ -85,16 +89,45 @@ impl Queues {
                 .as_ref()
                 .is_some_and(|decoder| decoder.decode(device, uplink.time, &uplink.payload).acknowledges)
         };
+        // Where the network says which uplinks it answered, one that asked shows nothing by itself: the network may have
+        // had no answer for it, and the item goes on standing for the next.
+        let by_word = queue.iter().any(in_fixed_answer) && self.tells_answers(device)?;
         let seen = |uplink: Uplink| Seen {
             uplink: uplink.id(),
             received: uplink.received,
-            asked: uplink.ack,
+            asked: if by_word { Some(false) } else { uplink.ack },
             acknowledges: acknowledges(&uplink),
         };
         Ok(self.store.uplinks(&query)?.into_iter().rev().map(seen).collect())
     }
 }
 
-pub(super) fn is_change(change: &QueueChange) -> bool {
+impl Queues {
+    /// Takes over that the network says of an uplink what it was answered with.
+    pub async fn transmitted(&self, uplink: &Uplink, data: DownlinkPayload) -> Result<(), StoreError> {
+        self.store.set_note(&tells_key(&uplink.source), b"1")?;
+        let seen =
+            Seen { uplink: uplink.id(), received: uplink.received, asked: Some(true), acknowledges: false };
+        let now = clock::now();
+        // Each poll says it again: nothing is written then.
+        if is_change(&machine::transmitted(&self.store.queue(uplink.device)?, &seen, data, now)) {
+            let decide = move |queue: &[Downlink]| (machine::transmitted(queue, &seen, data, now), ());
+            self.store.change_queue(uplink.device, decide).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether the device's cloud has ever said what it answered an uplink with.
+    fn tells_answers(&self, device: DeviceId) -> Result<bool, StoreError> {
+        let Some(device) = self.store.device(device)? else { return Ok(false) };
+        Ok(self.store.note(&tells_key(&device.source))?.is_some())
+    }
+}
+
+fn tells_key(source: &SourceName) -> String {
+    format!("answers/{source}")
+}
+
+fn is_change(change: &QueueChange) -> bool {
     !change.put.is_empty() || !change.forget.is_empty()
 }

@@ -1,4 +1,4 @@
-//! A small subscriber: what any client of the broker sees, for `demo` and for tests.
+//! A small client: what any other at the broker sees and may say, for `demo`, `doctor` and tests.
 
 use std::collections::VecDeque;
 
@@ -6,8 +6,10 @@ use anyhow::Context as _;
 use tokio::sync::mpsc;
 
 use super::fault::Fault;
+use super::message::Publish;
 use super::options::Options;
 use super::session::{Handle, Incoming, Session, Step};
+use super::window::Verdict;
 use crate::config;
 
 /// A message as a subscriber sees it.
@@ -69,6 +71,25 @@ impl Watch {
         loop {
             if let Step::Message(incoming) = self.session.poll().await? {
                 return self.take(incoming);
+            }
+        }
+    }
+
+    /// Publishes a message; what the broker says of it.
+    ///
+    /// # Errors
+    /// The end of the connection.
+    pub async fn publish(&mut self, publish: &Publish) -> anyhow::Result<Verdict> {
+        anyhow::ensure!(self.handle.publish(publish), "{} could not be sent", publish.topic);
+        loop {
+            match self.session.poll().await? {
+                // Nothing else is on its way.
+                Step::Acked(_, verdict) => return Ok(verdict),
+                Step::Message(incoming) => {
+                    let seen = self.take(incoming)?;
+                    self.early.push_back(seen);
+                }
+                _ => {}
             }
         }
     }

@@ -44,7 +44,8 @@ impl Store {
     }
 
     fn copy_and_switch(&self, old: &Database) -> Result<Compacted, StoreError> {
-        let before_bytes = old.size_on_disk()?;
+        // Nothing, where its folder is gone.
+        let before_bytes = old.size_on_disk().unwrap_or(0);
         let path = self.folder().next()?;
         let new = Database::open(&path, self.cache(), Some(SCHEMA))?;
         let copied = copy(old, &mut &new)?;
@@ -71,8 +72,9 @@ impl Store {
             }
             return Ok(());
         }
+        let is_gone = database.trouble() == Some(StoreError::Gone);
         drop(database);
-        if self.folder().takes_writes().is_err() {
+        if is_gone && self.folder().make_again().is_err() || self.folder().takes_writes().is_err() {
             return Ok(());
         }
         let compacted = self.compact()?;

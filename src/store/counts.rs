@@ -63,6 +63,10 @@ impl Counted {
             arrivals.new = arrivals.new.saturating_add(more.new);
             arrivals.known = arrivals.known.saturating_add(more.known);
         }
+        for (state, more) in &part.downlinks {
+            let count = self.downlinks.entry(*state).or_default();
+            *count = count.saturating_add(*more);
+        }
     }
 }
 

@@ -186,8 +186,11 @@ impl Database {
     }
 
     fn check_space(&self, reserve: u64) -> Result<(), StoreError> {
-        let found =
-            rustix::fs::statvfs(&self.path).map_err(|error| StoreError::from(io::Error::from(error)))?;
+        let found = rustix::fs::statvfs(&self.path).map_err(|error| match error {
+            // Its open files take writes all the same, and nobody would ever find them.
+            rustix::io::Errno::NOENT => self.broken_by(StoreError::Gone),
+            other => StoreError::from(io::Error::from(other)),
+        })?;
         if found.f_bavail.saturating_mul(found.f_frsize) < reserve {
             return Err(StoreError::Full);
         }

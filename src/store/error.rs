@@ -62,6 +62,9 @@ pub enum StoreError {
     /// The file system takes no writes; what is asked for again later may succeed.
     #[error("the disk is read-only")]
     ReadOnly,
+    /// Somebody has removed the folder, or what was mounted there is gone.
+    #[error("the data directory is gone (expected it back; then the store is written there anew)")]
+    Gone,
     /// The disk refused for another reason.
     #[error("the disk is failing: {0}")]
     Failing(String),

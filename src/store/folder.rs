@@ -181,6 +181,11 @@ impl Folder {
         fs::remove_file(path)
     }
 
+    /// Makes the directory again that somebody has removed, where we may.
+    pub(super) fn make_again(&self) -> io::Result<()> {
+        fs::create_dir_all(&self.dir)
+    }
+
     fn names(&self) -> io::Result<Vec<String>> {
         let entries = fs::read_dir(&self.dir)?.collect::<io::Result<Vec<_>>>()?;
         Ok(entries.into_iter().filter_map(|entry| entry.file_name().into_string().ok()).collect())

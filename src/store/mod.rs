@@ -4,6 +4,7 @@
 //! how a commit becomes durable in `sync`. Every verb commits all or nothing; those that are `async` return only
 //! when the disk has it.
 
+mod asks;
 mod backup;
 mod commit;
 mod compact;
@@ -48,6 +49,7 @@ use self::memory::Memory;
 use self::sync::Durability;
 use crate::model::{DeviceId, Downlink, Event, Fields, ItemId, Location, Timestamp, UplinkId};
 
+pub use self::asks::{Answer, Ask};
 pub use self::backup::RestoreError;
 pub use self::compact::Compacted;
 pub use self::counts::{Arrivals, Counts};

@@ -7,8 +7,8 @@ use super::commit::Commit;
 use super::error::StoreError;
 use super::layout::{Table, device_key, first_u32, last_u64, queue_key, second_prefix, uplink_key};
 use super::record::{DownlinkRecord, Record};
-use super::{Change, QueueChange, Store};
-use crate::model::{DeviceId, Downlink, ItemId, UplinkId};
+use super::{Answer, Change, QueueChange, Store};
+use crate::model::{DeviceId, Downlink, Event, ItemId, UplinkId};
 
 /// How an ask was answered is kept for so long: a retry of the same uplink gets the same bytes.
 const ASKS_KEPT: Duration = Duration::from_secs(8 * 24 * 3600);
@@ -33,7 +33,7 @@ impl Store {
     }
 
     /// How this uplink's ask was answered: not yet, with nothing, or with an item.
-    pub fn answer(&self, uplink: &UplinkId) -> Result<Option<Option<ItemId>>, StoreError> {
+    pub(super) fn answer(&self, uplink: &UplinkId) -> Result<Answer, StoreError> {
         let Some(key) = uplink_key(uplink) else { return Ok(None) };
         let Some(value) = self.database().table(Table::Asks)?.get(key)? else {
             return Ok(None);
@@ -66,11 +66,34 @@ impl Store {
     ) -> Result<T, StoreError> {
         let mut memory = self.memory();
         let device = memory.printed(device);
+        let mut commit = Commit::default();
+        let (events, outcome) = self.stage_queue(&mut commit, device, decide)?;
+        let staged = memory.outbox.stage(&self.database(), &mut commit, &events)?;
+        let changes = commit.operations() > 0;
+        self.database().apply(&commit)?;
+        memory.outbox.keep(&staged);
+        memory.counted.told(&events);
+        drop(memory);
+        if changes {
+            self.announce([Change::Queue(device)]);
+        }
+        if !events.is_empty() {
+            self.announce([Change::Outbox]);
+        }
+        Ok(outcome)
+    }
+
+    /// Puts what is decided on a queue into a commit that does not hold that queue yet; gives the events.
+    pub(super) fn stage_queue<T>(
+        &self,
+        commit: &mut Commit,
+        device: DeviceId,
+        decide: impl FnOnce(&[Downlink]) -> (QueueChange, T),
+    ) -> Result<(Vec<Event>, T), StoreError> {
         let stored = self.load_queue(device)?;
         let items: Vec<Downlink> = stored.iter().map(|(_, item)| item.clone()).collect();
         let (change, outcome) = decide(&items);
         let order_of = |id: &ItemId| stored.iter().find(|(_, item)| item.id == *id).map(|(order, _)| *order);
-        let mut commit = Commit::default();
         let mut next = stored.last().map_or(0, |(order, _)| order.saturating_add(1));
         for item in &change.put {
             let order = order_of(&item.id).unwrap_or_else(|| {
@@ -83,21 +106,9 @@ impl Store {
             commit.remove(Table::Queue, queue_key(device, order));
         }
         if let Some((uplink, item)) = &change.answered {
-            self.stage_answer(&mut commit, uplink, item.as_ref())?;
+            self.stage_answer(commit, uplink, item.as_ref())?;
         }
-        let staged = memory.outbox.stage(&self.database(), &mut commit, &change.events)?;
-        let changes = commit.operations() > 0;
-        self.database().apply(&commit)?;
-        memory.outbox.keep(&staged);
-        memory.counted.told(&change.events);
-        drop(memory);
-        if changes {
-            self.announce([Change::Queue(device)]);
-        }
-        if !change.events.is_empty() {
-            self.announce([Change::Outbox]);
-        }
-        Ok(outcome)
+        Ok((change.events, outcome))
     }
 
     fn stage_answer(

@@ -58,7 +58,7 @@ impl Durability {
 
 impl Store {
     /// Returns when every commit so far is durable.
-    pub(super) async fn durable(&self) -> Result<(), StoreError> {
+    pub async fn durable(&self) -> Result<(), StoreError> {
         let durability = self.durability();
         let commits = self.database().commits();
         if durability.synced.load(Ordering::SeqCst) >= commits {

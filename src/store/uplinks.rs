@@ -70,7 +70,7 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let mut memory = self.memory();
         let mut part = Part::default();
-        let full = PART_OF_SWEEP.saturating_sub(BLOCKS_OF_TENANT * memory.outbox.tenants()).max(LEAST_PART);
+        let full = Self::full_part(&memory);
         while let Some((uplink, rest)) = left.split_first() {
             if part.writes() >= full {
                 break;
@@ -82,6 +82,16 @@ impl Store {
         if let Some(cursor) = cursor.filter(|_| left.is_empty()) {
             self.stage_cursor(&mut memory, &mut part.commit, cursor, news || wrote_before)?;
         }
+        let committed = self.commit_part(&mut memory, part)?;
+        drop(memory);
+        self.tell_committed(&committed);
+        recorded.new.extend(committed.new);
+        recorded.known += committed.known;
+        Ok(news)
+    }
+
+    /// Writes a part whole or not at all, and takes it over into memory; not durable before a sync.
+    pub(super) fn commit_part(&self, memory: &mut Memory, mut part: Part) -> Result<Committed, StoreError> {
         for (key, record) in &part.uplinks {
             if let Some((_, second, _)) = uplink_key_parts(key) {
                 part.commit.write(Place::Week(Week::of(second)), key.to_vec(), Some(record.encode()?));
@@ -90,7 +100,11 @@ impl Store {
         let staged = memory.outbox.stage(&self.database(), &mut part.commit, &part.events)?;
         self.database().apply(&part.commit)?;
         memory.outbox.keep(&staged);
-        let added: Vec<_> = part.devices.values().map(|known| Change::Device(known.device.id)).collect();
+        let mut changes = part.changes;
+        changes.extend(part.devices.values().map(|known| Change::Device(known.device.id)));
+        if !part.events.is_empty() {
+            changes.push(Change::Outbox);
+        }
         memory.counted.add(&part.counted);
         memory.devices.extend(part.devices);
         for (device, time) in part.last_seen {
@@ -98,17 +112,29 @@ impl Store {
                 known.device.last_seen = known.device.last_seen.max(Some(time));
             }
         }
-        drop(memory);
-        for id in &part.new {
-            self.tell_news(News::Uplink(*id));
-        }
-        recorded.new.extend(part.new);
-        recorded.known += part.known;
-        self.announce(added.into_iter().chain((!part.events.is_empty()).then_some(Change::Outbox)));
-        Ok(news)
+        Ok(Committed { new: part.new, known: part.known, changes })
     }
 
-    fn stage_uplink(&self, memory: &mut Memory, part: &mut Part, uplink: &Uplink) -> Result<(), StoreError> {
+    /// Tells whoever looks on; after the lock is given back.
+    pub(super) fn tell_committed(&self, committed: &Committed) {
+        for id in &committed.new {
+            self.tell_news(News::Uplink(*id));
+        }
+        self.announce(committed.changes.iter().cloned());
+    }
+
+    /// At how many writes a part is full.
+    pub(super) fn full_part(memory: &Memory) -> usize {
+        PART_OF_SWEEP.saturating_sub(BLOCKS_OF_TENANT * memory.outbox.tenants()).max(LEAST_PART)
+    }
+
+    /// Puts an uplink into a part, if it is new or adds to what is known.
+    pub(super) fn stage_uplink(
+        &self,
+        memory: &mut Memory,
+        part: &mut Part,
+        uplink: &Uplink,
+    ) -> Result<(), StoreError> {
         let source = memory.sources.number(&self.database(), &uplink.source)?;
         let mut copy = UplinkRecord::new(uplink, source);
         let id = uplink.id();
@@ -248,11 +274,13 @@ impl Store {
     }
 }
 
-/// A part of a sweep on its way to one commit.
+/// Uplinks, and what comes with them, on their way to one commit.
 #[derive(Debug, Default)]
-struct Part {
-    commit: Commit,
-    events: Vec<Event>,
+pub(super) struct Part {
+    pub(super) commit: Commit,
+    pub(super) events: Vec<Event>,
+    /// What is to be announced of the queues in it.
+    pub(super) changes: Vec<Change>,
     /// Devices that are new.
     devices: BTreeMap<u32, KnownDevice>,
     /// Uplinks that are new or have changed.
@@ -260,12 +288,21 @@ struct Part {
     last_seen: BTreeMap<u32, Timestamp>,
     new: Vec<UplinkId>,
     known: usize,
-    counted: Counted,
+    pub(super) counted: Counted,
+}
+
+/// What a part has changed.
+#[derive(Debug)]
+pub(super) struct Committed {
+    new: Vec<UplinkId>,
+    known: usize,
+    changes: Vec<Change>,
 }
 
 impl Part {
-    fn writes(&self) -> usize {
-        self.uplinks.len() + self.devices.len()
+    /// How many writes it has, those of its events left out.
+    pub(super) fn writes(&self) -> usize {
+        self.uplinks.len() + self.commit.operations()
     }
 }
 

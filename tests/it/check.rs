@@ -15,7 +15,9 @@ fn folder(configuration: &str, mode: u32) -> tempfile::TempDir {
     let file = folder.path().join("config.toml");
     fs::write(&file, configuration).unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
-    fs::write(folder.path().join("factory-password"), "hunter3\n").unwrap();
+    let secret = folder.path().join("factory-password");
+    fs::write(&secret, "hunter3\n").unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
     folder
 }
 
@@ -76,6 +78,17 @@ fn a_secret_that_others_may_read_is_warned_about() {
     let (code, _, err) = run(folder.path(), &["check", "config.toml"]);
     assert_eq!(code, Some(0));
     assert!(err.starts_with("config.toml:4:12: mqtt.password: warning: "), "{err}");
+}
+
+#[test]
+fn a_file_with_a_secret_that_others_may_read_is_warned_about() {
+    let folder = folder(GOOD, 0o600);
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let secret = folder.path().join("factory-password");
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o644)).unwrap();
+    let (code, _, err) = run(folder.path(), &["check", "config.toml"]);
+    assert_eq!(code, Some(0));
+    assert!(err.starts_with("config.toml:8:17: sources.factory.password_file: warning: "), "{err}");
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn run(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
 }
 
 /// The verdicts by what was looked at, and all messages.
-fn doctor(folder: &Path) -> (Option<i32>, Vec<(String, String)>, String) {
+pub(crate) fn doctor(folder: &Path) -> (Option<i32>, Vec<(String, String)>, String) {
     let (code, out, _) = run(folder, &["--config", "config.toml", "doctor", "--json"]);
     let json: Value = serde_json::from_str(&out).unwrap();
     let word = |finding: &Value, key: &str| finding[key].as_str().unwrap().to_owned();
@@ -40,7 +40,9 @@ fn doctor(folder: &Path) -> (Option<i32>, Vec<(String, String)>, String) {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_init_writes_passes_the_doctor() {
     let (cloud, broker, folder) = (cloud().await, Mosquitto::start().await, tempfile::tempdir().unwrap());
-    fs::write(folder.path().join("password"), format!("{PASSWORD}\n")).unwrap();
+    let secret = folder.path().join("password");
+    fs::write(&secret, format!("{PASSWORD}\n")).unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
     let (url, broker_url) = (cloud.sigfox_v2_url(), broker.url());
     let init = [
         "--config",

@@ -1,16 +1,18 @@
 //! Commands as they come from the broker: what they do to the store, and how they are answered.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use sigfox2mqtt::command::{Commands, Errand, Request, Task};
 use sigfox2mqtt::decode::Registry;
 use sigfox2mqtt::model::Event;
-use sigfox2mqtt::store::Store;
+use sigfox2mqtt::store::{Store, Syncer};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::listener;
 
@@ -21,6 +23,7 @@ struct Rig {
     commands: Commands,
     store: Store,
     errands: mpsc::Receiver<Errand>,
+    syncer: Option<Syncer>,
     _dir: TempDir,
 }
 
@@ -32,20 +35,32 @@ impl Rig {
     async fn with(configuration: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = Arc::new(listener::config(configuration));
-        let store = listener::open(&dir).0;
+        let (store, syncer) = listener::open(&dir);
         for (seconds, seq) in [(0, 1), (600, 2), (1200, 3)] {
             store.record_uplink(&listener::uplink("4D9A83", 1_789_000_000 + seconds, seq)).await.unwrap();
         }
         let registry = Arc::new(Registry::new(&config).unwrap());
         let queues = listener::queues(&store, &config, &registry);
         let (rooms, errands) = listener::rooms(&store, &config, &registry, &queues);
-        Self { commands: Commands::new(rooms), store, errands, _dir: dir }
+        Self { commands: Commands::new(rooms), store, errands, syncer: Some(syncer), _dir: dir }
     }
 
     /// Does a command for the device; how many answers it has.
     async fn downlink(&self, verb: &str, body: &str) -> usize {
         let topic = format!("sigfox2mqtt/device/4D9A83/downlink/{verb}");
         self.commands.handle(&request(&topic, body)).await.len()
+    }
+
+    /// Pushes an item of its own, as an MQTT 5 client that wants an answer; its status, or why it was refused.
+    async fn push_asking(&self, number: u32) -> String {
+        let body = json!({ "id": format!("i{number}"), "data": DATA }).to_string();
+        let response_topic = Some("sigfox2mqtt/client/me".to_owned());
+        let push = Request { response_topic, ..request("sigfox2mqtt/device/4D9A83/downlink/push", &body) };
+        let replies = self.commands.handle(&push).await;
+        let [reply] = replies.as_slice() else { panic!("{replies:?}") };
+        let answer: Value = serde_json::from_slice(&reply.payload).unwrap();
+        let said = answer["error"]["message"].as_str().or(answer["status"].as_str());
+        said.unwrap().to_owned()
     }
 
     /// Asks a request; its only answer, which must be on its response topic.
@@ -161,14 +176,25 @@ async fn a_second_delivery_of_a_command_changes_nothing() {
 }
 
 #[tokio::test]
-async fn ten_thousand_pushes_leave_a_bounded_queue() {
-    let rig = Rig::new().await;
-    let items: Vec<_> = (0..64).map(|n| json!({ "id": format!("i{n}"), "data": DATA })).collect();
-    for _ in 0..10 {
-        rig.downlink("push", &json!(items).to_string()).await;
-    }
-    let queued = rig.told().iter().filter(|told| told.ends_with("queued")).count();
-    assert_eq!(queued, 16);
+async fn ten_thousand_pushes_are_each_answered_and_leave_a_bounded_queue() {
+    let mut rig = Rig::new().await;
+    let (stop, syncer) = (CancellationToken::new(), rig.syncer.take().unwrap());
+    let pushes = async {
+        let mut answers = BTreeMap::new();
+        for chunk in 0..625 {
+            // As many as a daemon begins at once.
+            let pushed = (0..16).map(|n| rig.push_asking(chunk * 16 + n));
+            for answer in join_all(pushed).await {
+                *answers.entry(answer).or_insert(0) += 1;
+            }
+        }
+        stop.cancel();
+        answers
+    };
+    let (ended, answers) = tokio::join!(syncer.run(stop.clone()), pushes);
+    ended.unwrap();
+    let expected = [("ok".to_owned(), 16), ("queue_full".to_owned(), 9984)];
+    assert_eq!(answers, BTreeMap::from(expected));
     assert_eq!(rig.store.queue("4D9A83".parse().unwrap()).unwrap().len(), 16);
 }
 

@@ -1,5 +1,6 @@
 //! Downlinks that the gateway brings to a cloud: Soracom's slots and the fixed answer of a Sigfox device type.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path as FilePath;
 use std::sync::{Arc, Mutex};
@@ -14,8 +15,8 @@ use sigfox2mqtt::config::{Config, Environment};
 use sigfox2mqtt::decode::Registry;
 use sigfox2mqtt::downlink::{Cancelled, Dispatcher, Queues, Target};
 use sigfox2mqtt::model::{
-    DeviceId, DeviceType, Downlink, DownlinkMode, DownlinkState, Evidence, InventoryDevice, PayloadKind,
-    SourceName, Uplink,
+    DeviceId, DeviceType, Downlink, DownlinkMode, DownlinkState, Event, Evidence, InventoryDevice,
+    PayloadKind, SourceName, Uplink,
 };
 use sigfox2mqtt::store::Store;
 use tempfile::TempDir;
@@ -186,12 +187,13 @@ impl Rig {
     }
 
     /// The device sends, so many seconds from now.
-    async fn uplink(&self, device: &str, in_seconds: i64, ack: Option<bool>) {
+    async fn uplink(&self, device: &str, in_seconds: i64, ack: Option<bool>) -> Uplink {
         let now = i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap();
         let seq = u16::try_from(now.rem_euclid(4000)).unwrap();
         let uplink = Uplink { ack, ..listener::uplink(device, now + in_seconds, seq) };
         self.store.record_uplink(&uplink).await.unwrap();
         self.queues.expire(uplink.time).await.unwrap();
+        uplink
     }
 
     fn item(&self, device: &str, id: &str) -> Downlink {
@@ -336,6 +338,23 @@ async fn a_fixed_answer_is_written_and_restored_after_use() {
 }
 
 #[tokio::test]
+async fn where_the_network_says_what_it_answered_an_ask_alone_shows_nothing() {
+    let mut rig = Rig::direct(&["4D9A83"]).await;
+    let former = rig.uplink("4D9A83", -600, Some(true)).await;
+    rig.queues.transmitted(&former, FORMER.parse().unwrap()).await.unwrap();
+    rig.push("4D9A83", "a", 1).await;
+    rig.start();
+    eventually("a stands in the answer", || rig.is("4D9A83", "a", DownlinkState::Armed)).await;
+    rig.uplink("4D9A83", 60, Some(true)).await;
+    assert!(rig.is("4D9A83", "a", DownlinkState::Armed), "the network has answered nothing");
+    let fetched = rig.uplink("4D9A83", 660, Some(true)).await;
+    rig.queues.transmitted(&fetched, "0101010101010101".parse().unwrap()).await.unwrap();
+    assert!(rig.is("4D9A83", "a", DownlinkState::Sent));
+    assert_eq!(rig.item("4D9A83", "a").evidence, Some(Evidence::Network));
+    rig.end().await;
+}
+
+#[tokio::test]
 async fn a_fixed_answer_is_restored_after_cancellation_and_crash() {
     let mut rig = Rig::direct(&["4D9A83"]).await;
     rig.push("4D9A83", "a", 1).await;
@@ -369,6 +388,9 @@ async fn what_somebody_else_has_written_is_left_alone() {
     rig.cloud(|cloud| cloud.answer = json!("ffffffffffffffff"));
     rig.end().await;
     assert_eq!(rig.cloud(|cloud| cloud.answer.clone()), "ffffffffffffffff");
+    let events = rig.store.outbox_head(&BTreeSet::new(), 100).unwrap();
+    let reported = |event: &Event| matches!(event, Event::Bridge { kind, detail, .. } if kind == "direct_changed" && detail.contains("ffffffffffffffff"));
+    assert!(events.iter().any(|entry| reported(&entry.event)), "{events:?}");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use sigfox2mqtt::clock;
 use sigfox2mqtt::model::{DeviceId, Timestamp};
 use sigfox2mqtt::simulate::{Options, Running, Simulator, Telegram};
 
-use crate::downlink_day::{FORMER, Way, configuration, direct_type, way, world};
+use crate::downlink_world::{FORMER, Way, configuration, direct_type, way, world};
 use crate::step_kill::{PATIENT, patient_broker};
 use crate::support::daemon::{Daemon, Gateway};
 use crate::support::eventually;

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use self::direct::Direct;
 use self::soracom::Slots;
 use super::Queues;
+use crate::clock;
 use crate::cloud::{self, Client};
 use crate::config::{DownlinkVia, Source};
 use crate::model::{Device, SourceName};
@@ -71,7 +72,8 @@ impl Dispatcher {
                 () = stop.cancelled() => break,
                 _ = tick.tick() => {}
             }
-            if Instant::now() < resume {
+            // What has expired, and how many went out today, is known by the clock alone.
+            if Instant::now() < resume || !clock::is_set(clock::now()) {
                 continue;
             }
             // A round that is cut off by the stop leaves what a crash would leave.

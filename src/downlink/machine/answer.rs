@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::elapse::time_out;
 use super::hand::is_unconfirmed;
 use super::sheet::Sheet;
-use super::{Rules, in_fixed_answer, used_today};
+use super::{in_fixed_answer, used_today};
 use crate::downlink::machine::table::Cause;
 use crate::downlink::order::Report;
 use crate::model::{Downlink, DownlinkPayload, DownlinkState, Evidence, Timestamp, UplinkId};
@@ -41,7 +41,7 @@ pub(crate) fn ask(
     queue: &[Downlink],
     uplink: UplinkId,
     stale: bool,
-    rules: &Rules,
+    daily_limit: u32,
     now: Timestamp,
 ) -> (QueueChange, Option<DownlinkPayload>) {
     if let Some(data) = answered_before(queue, &uplink) {
@@ -53,7 +53,7 @@ pub(crate) fn ask(
         None
     } else {
         conclude(&mut sheet);
-        sendable(sheet.items(), rules, now)
+        sendable(sheet.items(), daily_limit, now)
     };
     let Some(place) = head else {
         sheet.answer(uplink, None);
@@ -85,8 +85,8 @@ fn conclude(sheet: &mut Sheet) {
 }
 
 /// The place of the first item that may be sent now; one that may not yet holds up nobody.
-pub(super) fn sendable(items: &[Downlink], rules: &Rules, now: Timestamp) -> Option<usize> {
-    let quota = usize::try_from(rules.daily_limit).unwrap_or(usize::MAX);
+pub(super) fn sendable(items: &[Downlink], daily_limit: u32, now: Timestamp) -> Option<usize> {
+    let quota = usize::try_from(daily_limit).unwrap_or(usize::MAX);
     if used_today(items, now) >= quota || items.iter().any(|item| item.state.is_in_flight()) {
         return None;
     }

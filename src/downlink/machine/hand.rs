@@ -33,7 +33,7 @@ pub(crate) fn hand(
 ) -> (QueueChange, Option<Downlink>) {
     let mut sheet = Sheet::new(queue, now);
     time_out(&mut sheet);
-    let Some(place) = sendable(sheet.items(), rules, now) else { return (sheet.close(), None) };
+    let Some(place) = sendable(sheet.items(), rules.daily_limit, now) else { return (sheet.close(), None) };
     sheet.enter_with(place, cause, |item| {
         item.via.clone_from(&rules.via);
         item.evidence = None;

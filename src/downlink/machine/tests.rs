@@ -44,7 +44,7 @@ impl Queue {
     }
 
     fn ask(&mut self, seq: u16, now: Timestamp) -> Option<DownlinkPayload> {
-        let (change, data) = ask(&self.items, uplink(seq, now), false, &rules(), now);
+        let (change, data) = ask(&self.items, uplink(seq, now), false, rules().daily_limit, now);
         self.apply(change);
         data
     }

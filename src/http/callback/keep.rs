@@ -57,12 +57,14 @@ impl Receiver {
         }
     }
 
-    /// Makes everything durable, and finds the answers meanwhile: one flush serves both. A crash before the end
-    /// leaves the request unanswered, and its repetition finds what was kept.
+    /// Makes everything durable. A crash before the end leaves the request unanswered, and its repetition finds what
+    /// was kept.
     async fn commit(&self, kind: Kind, told: Vec<Told>) -> Result<Map<String, Value>, StoreError> {
-        let answers = newest_asks(kind, &told).into_iter().map(|(uplink, printed)| self.ask(uplink, printed));
-        let answers = join_all(answers);
-        let (kept, answers) = tokio::join!(self.record(&told), answers);
+        let asks = newest_asks(kind, &told);
+        let is_asking = |one: &Uplink| asks.iter().any(|(uplink, _)| std::ptr::eq(*uplink, one));
+        let answers = join_all(asks.iter().map(|(uplink, printed)| self.ask(uplink, printed)));
+        // Those that ask are kept with their answers.
+        let (kept, answers) = tokio::join!(self.record(&told, is_asking), answers);
         kept?;
         let answers: Result<Vec<_>, StoreError> = answers.into_iter().collect();
         Ok(answers?.into_iter().flatten().collect())
@@ -75,11 +77,16 @@ impl Receiver {
         Ok(Some((printed.to_owned(), json!({ "downlinkData": data }))))
     }
 
-    async fn record(&self, told: &[Told]) -> Result<(), StoreError> {
+    async fn record(
+        &self,
+        told: &[Told],
+        is_kept_elsewhere: impl Fn(&Uplink) -> bool,
+    ) -> Result<(), StoreError> {
         let mut uplinks = Vec::new();
         let mut is_told = false;
         for one in told {
             match one {
+                Told::Uplink { uplink, .. } if is_kept_elsewhere(uplink) => {}
                 Told::Uplink { uplink, .. } => uplinks.push((**uplink).clone()),
                 Told::Location { device, location, uplink } => {
                     match self.owner(*device, location, *uplink)? {

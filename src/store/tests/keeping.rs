@@ -177,6 +177,28 @@ async fn a_store_whose_write_failed_goes_on_with_a_copy() {
 }
 
 #[tokio::test]
+async fn a_data_directory_that_vanishes_is_written_anew_with_all_that_was_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("data");
+    let (store, syncer) = Store::open(options(&dir)).unwrap();
+    let beside_it = store.clone();
+    beside(syncer, async move {
+        beside_it.record_uplink(&uplink("2C", 0, Some(1))).await.unwrap();
+        fs::remove_dir_all(&dir).unwrap();
+        assert_eq!(beside_it.record_uplink(&uplink("2C", 1000, Some(2))).await, Err(StoreError::Gone));
+        assert_eq!(beside_it.trouble(), Some(StoreError::Gone));
+        while beside_it.trouble().is_some() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        beside_it.record_uplink(&uplink("2C", 1000, Some(2))).await.unwrap();
+    })
+    .await;
+    drop(store);
+    let again = open(&folder.path().join("data"));
+    assert_eq!(again.uplinks(&UplinkQuery::default()).unwrap().len(), 2);
+}
+
+#[tokio::test]
 async fn what_nobody_waits_for_is_on_the_disk_after_the_flush_interval() {
     let dir = tempfile::tempdir().unwrap();
     let (store, syncer) =

@@ -1,5 +1,6 @@
 //! The store's promises, on a real database in a folder of its own.
 
+mod asks;
 mod daily;
 mod devices;
 mod keeping;

@@ -28,7 +28,7 @@ fn a_retry_of_the_same_ask_gets_the_same_bytes_and_consumes_nothing() {
     let mut queue = Queue::default();
     queue.push(&[Ok(order("a", 1)), Ok(order("b", 2))], at(0));
     for _ in 0..4 {
-        let (change, answer) = ask(&queue.items, uplink(1, at(10)), false, &rules(), at(10));
+        let (change, answer) = ask(&queue.items, uplink(1, at(10)), false, rules().daily_limit, at(10));
         queue.apply(change);
         assert_eq!(answer, Some(data(1)));
     }
@@ -90,8 +90,8 @@ fn an_ask_of_the_past_gets_nothing() {
     let mut queue = Queue::default();
     queue.push(&[Ok(order("a", 1)), Ok(order("b", 2))], at(0));
     queue.ask(5, at(1000));
-    assert_eq!(ask(&queue.items, uplink(4, at(500)), false, &rules(), at(1001)).1, None);
-    assert_eq!(ask(&queue.items, uplink(6, at(2000)), true, &rules(), at(2000)).1, None);
+    assert_eq!(ask(&queue.items, uplink(4, at(500)), false, rules().daily_limit, at(1001)).1, None);
+    assert_eq!(ask(&queue.items, uplink(6, at(2000)), true, rules().daily_limit, at(2000)).1, None);
     assert_eq!(queue.states(), "a armed, b queued");
 }
 

@@ -162,7 +162,7 @@ impl World {
             |item: &Downlink| sweep(std::slice::from_ref(item), now).put.iter().any(Downlink::is_final);
         let blocked = items.iter().filter(is_brought).any(|item| !is_over(item));
         let quota_left = used_today(items, now) < 4;
-        let (change, data) = ask(items, uplink, false, &rules(), now);
+        let (change, data) = ask(items, uplink, false, rules().daily_limit, now);
         prop_assert_eq!(
             data.is_some(),
             could && quota_left && in_order && !blocked,
@@ -178,7 +178,7 @@ impl World {
         let Some((uplink, _, data)) = self.ago(ago) else { return Ok(()) };
         if let Some(again) = answered_before(&self.queue.items, &uplink) {
             prop_assert_eq!(Some(again), data);
-            let (change, _) = ask(&self.queue.items, uplink, false, &rules(), self.now);
+            let (change, _) = ask(&self.queue.items, uplink, false, rules().daily_limit, self.now);
             prop_assert!(change.put.is_empty() && change.events.is_empty(), "a retry consumed something");
         }
         Ok(())
