@@ -250,7 +250,13 @@ impl Driver {
             packet,
         });
         let message = Message { topic, payload, retain, dup, response_topic, correlation, receipt };
-        match self.inbound.try_send(message) {
+        let size = message.size();
+        let sent = if self.shared.let_in(size) {
+            self.inbound.try_send(message).inspect_err(|_refused| self.shared.let_out(size))
+        } else {
+            Err(mpsc::error::TrySendError::Full(message))
+        };
+        match sent {
             Ok(()) => Ok(()),
             Err(mpsc::error::TrySendError::Full(message)) if message.receipt.is_some() => Err(Fault::Lost(
                 "more commands than can be taken; the broker will bring them again".to_owned(),

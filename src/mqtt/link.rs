@@ -2,11 +2,13 @@
 //!
 //! All of it works on one short-held lock; nothing in here waits for the network.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::{Notify, mpsc};
 
+use super::MOST_WAITING_BYTES;
 use super::ceiling::{Ceiling, Finding, Permit};
 use super::message::{Message, Publish};
 use super::options::LARGEST_OUTGOING;
@@ -61,6 +63,8 @@ pub(super) struct Shared {
     state: Mutex<State>,
     news: Notify,
     closing: Notify,
+    /// What waits in the inbox, in bytes.
+    waiting: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -102,7 +106,23 @@ impl Shared {
             ceiling: Ceiling::default(),
             closing: false,
         };
-        Self { state: Mutex::new(state), news: Notify::new(), closing: Notify::new() }
+        Self {
+            state: Mutex::new(state),
+            news: Notify::new(),
+            closing: Notify::new(),
+            waiting: AtomicUsize::new(0),
+        }
+    }
+
+    /// Counts a message into the inbox, if there is room for it.
+    pub(super) fn let_in(&self, size: usize) -> bool {
+        let more = |waiting: usize| waiting.checked_add(size).filter(|sum| *sum <= MOST_WAITING_BYTES);
+        self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    /// Counts one out again.
+    pub(super) fn let_out(&self, size: usize) {
+        self.waiting.fetch_sub(size, Ordering::Relaxed);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -326,6 +346,7 @@ impl Inbox {
     pub async fn next(&mut self) -> Option<Message> {
         loop {
             let message = self.messages.recv().await?;
+            self.shared.let_out(message.size());
             match &message.receipt {
                 Some(receipt) if !self.shared.is_current(receipt.epoch) => {}
                 _ => return Some(message),

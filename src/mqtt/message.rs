@@ -83,6 +83,13 @@ pub(super) struct Receipt {
 }
 
 impl Message {
+    /// About how many bytes it takes while it waits.
+    pub(super) fn size(&self) -> usize {
+        let answer = self.response_topic.as_ref().map_or(0, String::len);
+        let correlation = self.correlation.as_ref().map_or(0, Bytes::len);
+        size_of::<Self>() + self.topic.len() + self.payload.len() + answer + correlation
+    }
+
     /// Tells the broker to forget the message: what it asked for is durable, or will never be done.
     ///
     /// A crash before this line makes the broker deliver it again; so does a connection that broke meanwhile.

@@ -32,9 +32,13 @@ pub use window::{Ticket, Verdict};
 use crate::config;
 use topic::Topics;
 
-/// How many messages of the broker may wait for `command`; MQTT 5 brokers are told, others are cut off when more
-/// come, so that they deliver again.
+/// How many messages of the broker are meant to wait for `command`; MQTT 5 brokers are told.
 pub(crate) const INBOX: u16 = 64;
+/// Brokers that cannot be told, or do not keep to it (mosquitto 2.0.11 goes on from 64 at the first acknowledgement),
+/// are cut off only when so many wait, so that they deliver again,
+const MOST_WAITING: usize = 16 * 1024;
+/// or so many bytes, a little for each message included.
+const MOST_WAITING_BYTES: usize = 8 << 20;
 
 /// The four ends of the connection to a broker that is not yet made: `Driver::run` makes it, and makes it again.
 ///
@@ -46,7 +50,7 @@ pub fn connect(
     topics: &Topics,
 ) -> anyhow::Result<(Link, Progress, Inbox, Driver)> {
     let options = Options::new(mqtt, &format!("sigfox2mqtt-{gateway}"))?.with_will(topics);
-    let (inbound, messages) = tokio::sync::mpsc::channel(usize::from(INBOX));
+    let (inbound, messages) = tokio::sync::mpsc::channel(MOST_WAITING);
     let shared = Arc::new(link::Shared::new(usize::from(mqtt.max_inflight)));
     let driver = Driver::new(options, topics.subscriptions(), Arc::clone(&shared), inbound);
     Ok((

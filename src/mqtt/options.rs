@@ -7,7 +7,7 @@ use rumqttc::{TlsConfiguration, Transport};
 use secrecy::SecretString;
 
 use super::topic::Topics;
-use super::{INBOX, tls};
+use super::{INBOX, MOST_WAITING, tls};
 use crate::config::{self, Protocol};
 
 /// No command is larger.
@@ -102,7 +102,7 @@ impl Options {
     /// How many requests rumqttc's queue must hold so that it is never full: the window, an acknowledgement for
     /// each message that may be unanswered, the subscriptions and the end.
     pub(super) fn queue(&self) -> usize {
-        usize::from(self.max_inflight) + usize::from(INBOX) * 2 + 16
+        usize::from(self.max_inflight) + MOST_WAITING + usize::from(INBOX) * 2 + 16
     }
 
     /// Where it goes, without credentials.

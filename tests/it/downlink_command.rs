@@ -6,15 +6,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use sigfox2mqtt::clock;
 use sigfox2mqtt::command::{Commands, Errand, Request, Task};
+use sigfox2mqtt::config::Config;
 use sigfox2mqtt::decode::Registry;
-use sigfox2mqtt::model::Event;
+use sigfox2mqtt::model::{CloudState, Event, InventoryDevice};
 use sigfox2mqtt::store::{Store, Syncer};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::listener;
+use crate::{listener, publisher_rig};
 
 const DATA: &str = "0123456789abcdef";
 
@@ -33,8 +35,12 @@ impl Rig {
     }
 
     async fn with(configuration: &str) -> Self {
+        Self::of(listener::config(configuration)).await
+    }
+
+    async fn of(config: Config) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let config = Arc::new(listener::config(configuration));
+        let config = Arc::new(config);
         let (store, syncer) = listener::open(&dir);
         for (seconds, seq) in [(0, 1), (600, 2), (1200, 3)] {
             store.record_uplink(&listener::uplink("4D9A83", 1_789_000_000 + seconds, seq)).await.unwrap();
@@ -161,6 +167,40 @@ async fn a_device_that_nobody_knows_is_not_queued_for() {
     let body = json!({ "id": "a", "data": DATA }).to_string();
     rig.commands.handle(&request("sigfox2mqtt/device/FFFF/downlink/push", &body)).await;
     assert_eq!(rig.told(), ["a rejected unknown_device"]);
+}
+
+#[tokio::test]
+async fn a_device_that_its_cloud_has_deleted_is_not_queued_for() {
+    let rig = Rig::new().await;
+    let deleted = InventoryDevice {
+        id: "4D9A83".parse().unwrap(),
+        name: None,
+        device_type: None,
+        tags: [].into(),
+        state: Some(CloudState::Deleted),
+        last_seen: None,
+        location: None,
+    };
+    let source = "factory".parse().unwrap();
+    rig.store.record_inventory(&source, &[], &[deleted], clock::now()).unwrap();
+    rig.downlink("push", &json!({ "id": "a", "data": DATA }).to_string()).await;
+    assert_eq!(rig.told(), ["a rejected device_gone"]);
+}
+
+#[tokio::test]
+async fn fields_are_written_by_the_encoder_of_the_device() {
+    let rig = Rig::of(publisher_rig::config(
+        "url = \"mqtt://127.0.0.1:1\"\n[devices.4D9A83]\ndecoder = \"valve\"\n\
+         [decoders.valve]\nformat = \"mode::uint:8\"\nencode = \"mode::uint:8 level:1:uint:16\"\n",
+    ))
+    .await;
+    let push = |id: &str, fields: Value| json!({ "id": id, "fields": fields }).to_string();
+    rig.downlink("push", &push("a", json!({ "mode": 3, "level": 513 }))).await;
+    rig.downlink("push", &push("b", json!({ "mode": 300, "level": 1 }))).await;
+    rig.downlink("push", &push("c", json!({ "pressure": 1 }))).await;
+    assert_eq!(rig.told(), ["a queued", "b rejected invalid_fields", "c rejected invalid_fields"]);
+    let queue = rig.store.queue("4D9A83".parse().unwrap()).unwrap();
+    assert_eq!(queue[0].data.unwrap().to_string(), "0302010000000000");
 }
 
 #[tokio::test]

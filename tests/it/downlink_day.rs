@@ -184,7 +184,7 @@ impl Day {
         sums.in_doubt += doubts.len();
         if self.way(device) == Way::Direct {
             let stood = |item: &&&Value| {
-                is(item, &["cancelled", "expired", "failed"]) && item["history"].to_string().contains("armed")
+                is(item, &["cancelled", "expired"]) && item["reason"].to_string().contains("too_late")
             };
             let taken_down: BTreeSet<String> =
                 items.iter().filter(stood).map(|item| text(&item["data"])).collect();
@@ -222,7 +222,7 @@ struct Sums {
     received: usize,
     /// Said to be sent with a doubt, and not received: the gateway was killed before Soracom had answered.
     in_doubt: usize,
-    /// Received although it was taken out of the type's fixed answer: the device was faster.
+    /// Received although it was taken out of the type's fixed answer: the device was faster, and the item says so.
     taken_down_too_late: usize,
     /// Devices that had as many as they may in a day.
     used_up: usize,

@@ -66,13 +66,9 @@ async fn serve() -> (SocketAddr, Shared, JoinSet<()>) {
 
 async fn soracom_device(State(cloud): State<Shared>, Path(id): Path<String>) -> (StatusCode, Json<Value>) {
     let seen = cloud.lock().unwrap().last_seen.clone().map(|time| json!({ "time": time }));
-    match id.as_str() {
-        "FFFF" => (StatusCode::NOT_FOUND, Json(json!({ "code": "SFX0001", "message": "no such device" }))),
-        _ => (
-            StatusCode::OK,
-            Json(json!({ "deviceId": id, "status": "active", "tags": {}, "lastSeen": seen })),
-        ),
-    }
+    let status = if id == "DEAD" { "terminated" } else { "active" };
+    let device = json!({ "deviceId": id, "status": status, "tags": {}, "lastSeen": seen });
+    (if id == "FFFF" { StatusCode::NOT_FOUND } else { StatusCode::OK }, Json(device))
 }
 
 async fn soracom_send(
@@ -289,6 +285,7 @@ async fn a_downlink_goes_by_the_spelling_of_its_cloud() {
 async fn what_soracom_refuses_fails_or_waits() {
     for (device, status, state) in [
         ("FFFF", Some(404), DownlinkState::Failed),
+        ("DEAD", None, DownlinkState::Failed),
         ("7BFD29", Some(400), DownlinkState::Failed),
         ("7BFD29", Some(429), DownlinkState::Queued),
     ] {

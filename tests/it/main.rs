@@ -50,6 +50,7 @@ mod mqtt;
 mod mqtt_acks;
 mod mqtt_cuts;
 mod mqtt_documents;
+mod mqtt_flood;
 mod mqtt_neighbours;
 mod mqtt_presence;
 mod mqtt_reference;

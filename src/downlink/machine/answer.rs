@@ -14,6 +14,9 @@ use crate::store::QueueChange;
 /// Longest time between an uplink and the report on its answer, the network's retries included.
 const REPORT_WINDOW_S: i64 = 600;
 
+/// How an item says that it stood in a device type's fixed answer.
+const DIRECT: &str = "direct";
+
 /// From here on an uplink after the answered one shows that no report is coming.
 const SILENCE: Duration = Duration::from_secs(900);
 
@@ -184,9 +187,16 @@ pub(crate) fn transmitted(
 ) -> QueueChange {
     let mut sheet = Sheet::new(queue, now);
     let answered = |item: &Downlink| item.uplink == Some(seen.uplink) && item.data == Some(data);
+    // Each poll says it again.
+    let is_known = sheet.items().iter().any(|item| answered(item) && item.via.as_deref() == Some(DIRECT));
     let fixed = |item: &Downlink| in_fixed_answer(item) && item.data == Some(data) && is_before(item, seen);
+    let mut went_out = false;
     for place in sheet.places(|item| item.state == DownlinkState::Armed && (answered(item) || fixed(item))) {
-        sheet.enter(place, Cause::Emitted, Some(Evidence::Network), None);
+        went_out |= sheet.enter_with(place, Cause::Emitted, |item| {
+            item.evidence = Some(Evidence::Network);
+            item.reason = None;
+            item.uplink = Some(seen.uplink);
+        });
     }
     let concluded = |item: &Downlink| {
         item.state == DownlinkState::Sent && item.evidence == Some(Evidence::Inferred) && answered(item)
@@ -194,7 +204,25 @@ pub(crate) fn transmitted(
     for place in sheet.places(concluded) {
         make_certain(&mut sheet, place);
     }
+    if !is_known && !went_out {
+        let taken_down = sheet.places(|item| item.data == Some(data) && was_taken_down(item, seen));
+        if let Some(place) = taken_down.last() {
+            sheet.amend(*place, |item| {
+                item.uplink = Some(seen.uplink);
+                item.reason = Some("too_late: the device fetched it before it was taken down".to_owned());
+            });
+        }
+    }
     sheet.close()
+}
+
+/// Whether it stood in the fixed answer when this uplink asked, and has ended otherwise since.
+fn was_taken_down(item: &Downlink, seen: &Seen) -> bool {
+    let stood = item.history.iter().rfind(|(state, _)| *state == DownlinkState::Armed);
+    matches!(item.state, DownlinkState::Cancelled | DownlinkState::Expired)
+        && item.via.as_deref() == Some(DIRECT)
+        && item.uplink.is_none()
+        && stood.is_some_and(|(_, since)| since.as_seconds() <= seen.uplink.seconds)
 }
 
 /// Concludes what an uplink shows about earlier downlinks. Seeing the same uplink again changes nothing more.

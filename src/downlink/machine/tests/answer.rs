@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Queue, at, data, device, order, rules, uplink};
+use super::{Queue, at, data, device, order, reported, rules, uplink};
 use crate::downlink::machine::{
-    Cause, Entry, Rules, Seen, ask, hand, observe, push, transmitted, used_today,
+    Cause, Entry, Rules, Seen, ask, hand, observe, push, report, transmitted, used_today,
 };
-use crate::downlink::order::{Expiry, Order};
+use crate::downlink::order::{Expiry, Order, Report};
 use crate::model::DownlinkState::{Acked, Armed, Failed, Queued, Sent};
 use crate::model::Evidence;
 
@@ -83,6 +83,18 @@ fn a_new_ask_concludes_the_open_one_and_a_late_report_makes_it_certain() {
     assert_eq!(queue.item("a").evidence, Some(Evidence::Network));
     queue.report(at(10), 4, at(720));
     assert_eq!(queue.states(), "a sent, b armed");
+}
+
+#[test]
+fn a_downlink_beyond_the_contract_is_sent_and_said_to_be_so() {
+    let mut queue = Queue::default();
+    queue.push(&[Ok(order("a", 1))], at(0));
+    queue.ask(1, at(10));
+    let (change, item) = report(&queue.items, &Report { overusage: true, ..reported(at(10), 0) }, at(60));
+    queue.apply(change);
+    assert_eq!(item.map(|item| item.id.to_string()), Some("a".to_owned()));
+    assert_eq!(queue.states(), "a sent");
+    assert!(queue.item("a").reason.as_ref().is_some_and(|reason| reason.starts_with("overusage")));
 }
 
 #[test]
