@@ -128,7 +128,8 @@ mod tests {
         {
             fs::set_permissions(folder.path(), Permissions::from_mode(of_folder)).unwrap();
             fs::set_permissions(&file, Permissions::from_mode(of_file)).unwrap();
-            let beside = Folders { credentials: None, configuration: folder.path().to_owned() };
+            let configuration = folder.path().to_owned();
+            let beside = Folders { credentials: None, configuration, is_guest: false };
             assert_eq!(beside.exposed("a").is_some(), exposed, "{of_folder:o} {of_file:o}");
             let credential = Folders { credentials: Some(folder.path().to_owned()), ..beside };
             assert_eq!(credential.exposed("a"), None);
