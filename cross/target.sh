@@ -105,11 +105,15 @@ hide_paths() {
     export SOURCE_DATE_EPOCH
 }
 
-# What the release carries needlessly, after `equip`: nothing unwinds (panic = "abort"), and glibc 2.36 reads packed
-# relocations, where the linker makes them (Debian 12's for x86; the others leave them as they are). Not for tests,
-# which unwind.
+# What the release carries needlessly, after `equip`: nothing unwinds (panic = "abort"). Not for tests, which unwind.
+# What the linker can leave out or fold besides is tried by build.rs; LLVM's can most, and rustup brings it along.
 slim() {
-    CARGO_ENCODED_RUSTFLAGS+=$'\x1f'-Cforce-unwind-tables=no$'\x1f'-Clink-arg=-Wl,-z,pack-relative-relocs
+    CARGO_ENCODED_RUSTFLAGS+=$'\x1f'-Cforce-unwind-tables=no
+    local lld
+    lld=$(rustc --print sysroot)/lib/rustlib/$(rustc --version --verbose | sed -n 's/^host: //p')/bin/gcc-ld
+    if [ -x "$lld/ld.lld" ]; then
+        CARGO_ENCODED_RUSTFLAGS+=$'\x1f'-Clink-arg=-fuse-ld=lld$'\x1f'-Clink-arg=-B$lld
+    fi
 }
 
 # source_date: the second that everything built here carries as its date.

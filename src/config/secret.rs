@@ -12,6 +12,9 @@ use super::environment::Environment;
 /// No secret is longer; a longer file is the wrong one.
 const LONGEST: u64 = 64 * 1024;
 
+/// Where systemd keeps what the unit's `LoadCredential` names, for as long as the service runs.
+const CREDENTIALS_OF_THE_SERVICE: &str = "/run/credentials/sigfox2mqtt.service";
+
 /// Where relative paths are looked up.
 #[derive(Debug, Clone)]
 pub(super) struct Folders {
@@ -26,7 +29,10 @@ pub(super) struct Folders {
 impl Folders {
     /// Those of a configuration in that folder.
     pub(super) fn new(configuration: &Path, environment: &Environment) -> Self {
-        let credentials = environment.folder("CREDENTIALS_DIRECTORY");
+        // The command line works by the same files as the daemon beside it.
+        let of_the_service =
+            || Some(PathBuf::from(CREDENTIALS_OF_THE_SERVICE)).filter(|folder| folder.is_dir());
+        let credentials = environment.folder("CREDENTIALS_DIRECTORY").or_else(of_the_service);
         Self { credentials, configuration: configuration.to_owned(), is_guest: false }
     }
 
@@ -79,8 +85,9 @@ impl Folders {
         Ok(text.into())
     }
 
+    /// Not there: the service manager may hand it to the daemon alone.
     fn is_kept_from_guest(&self, error: &io::Error) -> bool {
-        self.is_guest && error.kind() == io::ErrorKind::PermissionDenied
+        self.is_guest && matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound)
     }
 
     fn expected(&self, path: &str) -> String {

@@ -79,6 +79,13 @@ pub(crate) fn command(configuration: &Path) -> Command {
     command
 }
 
+/// The address that a daemon says in its log that it listens on.
+pub(crate) fn address_in(log: &str) -> SocketAddr {
+    let line = log.lines().find(|line| line.contains("listening for http")).unwrap();
+    let (_, rest) = line.split_once("address=").unwrap();
+    rest.split_whitespace().next().unwrap().parse().unwrap()
+}
+
 impl Daemon {
     /// What it has logged so far.
     pub(crate) fn log(&self) -> String {
@@ -97,10 +104,7 @@ impl Daemon {
     /// The address that it listens on, which it logs as `address=…` when it does.
     pub(crate) async fn address(&self) -> SocketAddr {
         self.logged("listening for http").await;
-        let log = self.log();
-        let line = log.lines().find(|line| line.contains("listening for http")).unwrap();
-        let (_, rest) = line.split_once("address=").unwrap();
-        rest.split_whitespace().next().unwrap().parse().unwrap()
+        address_in(&self.log())
     }
 
     /// Ends it like a loss of power ends a process.

@@ -1,12 +1,15 @@
-/* Makes the disk of one folder fail, and the clock stand elsewhere, in a program that is started with it as LD_PRELOAD.
+/* Makes the disk of one folder fail or wait, the clock stand elsewhere and connects not return, in a program that is
+ * started with it as LD_PRELOAD.
  *
  * SHIM_FOLDER names the folder; SHIM_RULES a file of 24 bytes that the test writes while the program runs: the errno of
  * every write, sync and creation below the folder (0: none; -1: writes wait, -2: syncs wait), how many of them go well
- * before one fails, and the seconds by which the clock is wrong. The last field says what waits. */
+ * before one fails, the seconds by which the clock is wrong, what waits (told by us), and the port to which no connect
+ * returns (0: none). */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -14,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <time.h>
@@ -24,6 +28,7 @@ struct rules {
     int32_t well;
     int64_t clock_s;
     int32_t waits;
+    int32_t port;
 };
 
 enum held { HELD_WRITE = -1, HELD_SYNC = -2 };
@@ -86,6 +91,13 @@ int open64(const char *path, int flags, ...) {
     va_end(rest);
     if ((flags & O_CREAT) && fails(path)) return -1;
     return NEXT(open64)(path, flags, mode);
+}
+
+int connect(int file, const struct sockaddr *address, socklen_t length) {
+    while (rules && rules->port && address->sa_family == AF_INET &&
+           ntohs(((const struct sockaddr_in *)address)->sin_port) == rules->port)
+        usleep(1000);
+    return NEXT(connect)(file, address, length);
 }
 
 int clock_gettime(clockid_t clock, struct timespec *time) {

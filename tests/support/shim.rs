@@ -1,4 +1,5 @@
-//! A disk that fails or waits and a clock that is wrong, for one program of a test: see `shim.c`, which is compiled for it.
+//! A disk that fails or waits, a clock that is wrong and connects that never return, for one program of a test: see
+//! `shim.c`, which is compiled for it.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
@@ -75,5 +76,10 @@ impl Shim {
     /// From now on the clock is wrong by so many seconds.
     pub(crate) fn clock(&self, seconds: i64) {
         self.rules.write_all_at(&seconds.to_ne_bytes(), 8).unwrap();
+    }
+
+    /// From now on no attempt to connect to this port returns, and whoever made it stands still; port 0 lets all go on.
+    pub(crate) fn hold_connects(&self, port: u16) {
+        self.rules.write_all_at(&i32::from(port).to_ne_bytes(), 20).unwrap();
     }
 }

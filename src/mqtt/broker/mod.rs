@@ -8,7 +8,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use rumqttd::{ConnectionSettings, RouterConfig, ServerSettings};
+use rumqttd::protocol::v5::V5;
+use rumqttd::{ConnectionSettings, LinkType, Router, RouterConfig, Server, ServerSettings};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -52,9 +53,12 @@ impl Broker {
             TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
         let address = listener.local_addr()?;
         let inner = free_address()?;
-        let mut broker = rumqttd::Broker::new(settings(inner, login));
+        // Its own `Broker` would do this as well, and bring a console, an exporter and a bridge that nobody asked for.
+        let router = Router::new(0, limits()).spawn();
+        let mut server = Server::new(settings(inner, login), router, V5);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         std::thread::Builder::new().name("rumqttd".to_owned()).spawn(move || {
-            if let Err(error) = broker.start() {
+            if let Err(error) = runtime.block_on(server.start(LinkType::Remote)) {
                 tracing::error!(%error, "built-in broker ended");
             }
         })?;
@@ -96,8 +100,8 @@ impl Broker {
     }
 }
 
-fn settings(listen: SocketAddr, login: Option<(&str, &str)>) -> rumqttd::Config {
-    let server = ServerSettings {
+fn settings(listen: SocketAddr, login: Option<(&str, &str)>) -> ServerSettings {
+    ServerSettings {
         name: "mqtt".to_owned(),
         listen,
         tls: None,
@@ -110,17 +114,16 @@ fn settings(listen: SocketAddr, login: Option<(&str, &str)>) -> rumqttd::Config 
             external_auth: None,
             dynamic_filters: true,
         },
-    };
-    rumqttd::Config {
-        router: RouterConfig {
-            max_connections: MOST_CONNECTIONS,
-            max_outgoing_packet_count: u64::from(OUTGOING),
-            max_segment_size: SEGMENT_BYTES,
-            max_segment_count: SEGMENTS,
-            ..RouterConfig::default()
-        },
-        v5: Some(HashMap::from([(server.name.clone(), server)])),
-        ..rumqttd::Config::default()
+    }
+}
+
+fn limits() -> RouterConfig {
+    RouterConfig {
+        max_connections: MOST_CONNECTIONS,
+        max_outgoing_packet_count: u64::from(OUTGOING),
+        max_segment_size: SEGMENT_BYTES,
+        max_segment_count: SEGMENTS,
+        ..RouterConfig::default()
     }
 }
 
