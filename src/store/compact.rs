@@ -49,6 +49,7 @@ impl Store {
         let path = self.folder().next()?;
         let new = Database::open(&path, self.cache(), Some(SCHEMA))?;
         let copied = copy(old, &mut &new)?;
+        let copied = self.salvage(old, &new, copied)?;
         // Who holds the lock is the only one who writes.
         let memory = self.memory();
         copy_touched(old, old.end_copy()?, &mut &new)?;

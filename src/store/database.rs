@@ -13,6 +13,7 @@ use sled::transaction::{ConflictableTransactionError, TransactionError, Transact
 
 use super::commit::{Commit, Place};
 use super::error::StoreError;
+use super::flush::{flush, flush_blocking};
 use super::layout::{Table, Week};
 
 const SCHEMA_KEY: &str = "schema";
@@ -210,7 +211,7 @@ impl Database {
     /// Makes every commit so far durable. sled's flush hands its buffers to the system but does not wait for the
     /// disk, so the file is synced by ourselves.
     pub(super) async fn sync(&self) -> Result<(), StoreError> {
-        let flushed = self.db.flush_async().await;
+        let flushed = flush(&self.db).await;
         let file = Arc::clone(&self.file);
         let synced = match flushed {
             Ok(_) => tokio::task::spawn_blocking(move || file.sync_all().map_err(StoreError::from))
@@ -230,7 +231,7 @@ impl Database {
 
     /// As `sync`, for who may block.
     pub(super) fn sync_blocking(&self) -> Result<(), StoreError> {
-        self.db.flush()?;
+        flush_blocking(&self.db)?;
         Ok(self.file.sync_all()?)
     }
 
