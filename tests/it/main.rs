@@ -59,6 +59,7 @@ mod mqtt_size;
 mod mqtt_transport;
 mod operations;
 mod page;
+mod poison;
 mod publisher_rig;
 mod reading;
 mod reload;

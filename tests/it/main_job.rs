@@ -27,9 +27,13 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) async fn new(world: World) -> Self {
+        Self::with(world, Mosquitto::start().await, "").await
+    }
+
+    /// The same with a broker and configuration of the test's own.
+    pub(crate) async fn with(world: World, broker: Mosquitto, more: &str) -> Self {
         let cloud =
             Simulator::start(world, Options { rate_limits: false, ..Options::default() }).await.unwrap();
-        let broker = Mosquitto::start().await;
         let gateway = Gateway::new(&format!(
             r#"
             version = 1
@@ -47,6 +51,7 @@ impl Site {
             password = "simulated"
             poll = "1s"
             callback_token = "callback-token"
+            {more}
             "#,
             broker = broker.url(),
             cloud = cloud.sigfox_v2_url(),
@@ -54,7 +59,7 @@ impl Site {
         Self { cloud, broker, gateway }
     }
 
-    async fn watch(&self) -> Subscriber {
+    pub(crate) async fn watch(&self) -> Subscriber {
         Subscriber::start(self.broker.port(), "sigfox2mqtt/#").await
     }
 

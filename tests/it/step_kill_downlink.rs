@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use sigfox2mqtt::clock;
 use sigfox2mqtt::model::{DeviceId, Timestamp};
-use sigfox2mqtt::simulate::{Options, Running, Simulator, Telegram};
+use sigfox2mqtt::simulate::{Options, Pace, Running, Simulator, Telegram};
 
 use crate::downlink_world::{FORMER, Way, configuration, direct_type, way, world};
 use crate::step_kill::{PATIENT, patient_broker};
@@ -56,8 +56,19 @@ const STEPS: [Step; 9] = [
     Step::Ended,
 ];
 
-/// A device asks again after the cloud's last retry of a callback.
-const ASKS_AGAIN_AFTER: Duration = Duration::from_millis(4_800);
+/// A minute of the world lasts three seconds: a callback that failed is tried again after 3, 9 and 21 s.
+const SPEED: f64 = 20.0;
+
+/// A device asks for the first time when a gateway that begins has found out what the cloud has of it: nobody can hand
+/// over an item and look whether the device asks in one step.
+fn asks_after(way: Way) -> Duration {
+    Duration::from_secs(if way == Way::Soracom { 4 } else { 0 })
+}
+
+/// And again after the cloud's last retry of a callback.
+fn asks_again_after(way: Way) -> Duration {
+    Duration::from_secs(if way == Way::Callback { 24 } else { 5 })
+}
 
 /// A device, its one item, and when it may ask next; not before the gateway was killed.
 struct Item {
@@ -87,7 +98,8 @@ impl Site {
         let (broker, port) = (patient_broker().await, free_port());
         let door = Proxy::start(port);
         let options = Options { rate_limits: false, ..Options::default() };
-        let cloud = Simulator::start(world(devices, door.port(), seed), options).await.unwrap();
+        let world = world(devices, door.port(), seed).pace(Pace::new(SPEED).unwrap());
+        let cloud = Simulator::start(world, options).await.unwrap();
         let (api, mqtt) = (Proxy::start(cloud.address().port()), Proxy::start_for_mqtt(broker.port()));
         let past = |text: String, port: u16, proxy: &Proxy| {
             text.replace(&format!("127.0.0.1:{port}"), &format!("127.0.0.1:{}", proxy.port()))
@@ -137,7 +149,7 @@ impl Site {
                 continue;
             }
             self.cloud.send(device, Telegram { payload: "00".parse().ok(), ack: true }).unwrap();
-            self.items[place].asks_at = Some(Instant::now() + ASKS_AGAIN_AFTER);
+            self.items[place].asks_at = Some(Instant::now() + asks_again_after(way));
         }
     }
 
@@ -250,7 +262,7 @@ async fn killed_at_each_step(kind: Way) {
         tokio::time::sleep(Duration::from_micros(site.random.u64(..3_000))).await;
         site.kill(daemon);
         daemon = site.run().await;
-        site.items[place].asks_at.get_or_insert(Instant::now());
+        site.items[place].asks_at.get_or_insert(Instant::now() + asks_after(kind));
     }
     site.until("the end of every item", |site| {
         site.items.iter().all(|item| site.is_told(item.device, is_final))

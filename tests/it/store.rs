@@ -78,6 +78,22 @@ async fn a_second_daemon_on_a_data_directory_is_refused_in_a_sentence() {
 }
 
 #[test]
+fn a_store_of_a_newer_program_is_refused_in_a_sentence() {
+    let gateway = gateway();
+    let newer = sled::open(gateway.data().join("store-1")).unwrap();
+    newer.open_tree("meta").unwrap().insert("schema", &99_u32.to_be_bytes()).unwrap();
+    newer.flush().unwrap();
+    drop(newer);
+    let (code, said) = refusal(command(&gateway.configuration()));
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("is of version 99, this program knows up to 1 (expected a newer program"),
+        "{said}"
+    );
+    assert_eq!(run(&gateway, &["messages"]).0, Some(1), "nor is it read");
+}
+
+#[test]
 fn a_data_directory_that_is_a_file_is_a_fault_of_the_configuration() {
     let gateway = bare();
     fs::write(gateway.data(), "").unwrap();
