@@ -10,8 +10,9 @@ use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq as _;
 use tokio::sync::Semaphore;
 
-/// How many wrong tokens are made to wait at once. More are told at once, so that they hold no connections.
-const WAITING: usize = 16;
+/// How many wrong tokens are made to wait at once: a quarter of the connections that there may be. More are told at once,
+/// so that they hold none of those that right ones need.
+const WAITING: usize = 64;
 
 /// The first wait, and the longest: each wrong token of the same minute adds the first.
 const WAIT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));

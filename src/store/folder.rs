@@ -6,6 +6,7 @@
 //! store-N       a database; a copy gets the next number, and becomes current when it is whole and on the disk
 //! opening       there while a database is being opened, with how often that was tried
 //! damaged-…     databases that could not be opened, kept for who wants to look
+//! marks/        what a process leaves for the next one when it is killed
 //! backups/      files made by `store backup`; the newest whole one is restored when the database is damaged
 //! ```
 
@@ -22,6 +23,7 @@ const LOCK: &str = "lock";
 const CURRENT: &str = "current";
 const OPENING: &str = "opening";
 const BACKUPS: &str = "backups";
+const MARKS: &str = "marks";
 const DATABASE_PREFIX: &str = "store-";
 const DAMAGED_PREFIX: &str = "damaged-";
 /// More than so many damaged databases are not kept, the oldest go: the disk has an end.
@@ -179,6 +181,11 @@ impl Folder {
         file.write_all(b"probe\n")?;
         file.sync_all()?;
         fs::remove_file(path)
+    }
+
+    /// Where marks are left.
+    pub(super) fn marks(&self) -> PathBuf {
+        self.dir.join(MARKS)
     }
 
     /// Makes the directory again that somebody has removed, where we may.

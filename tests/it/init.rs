@@ -14,6 +14,9 @@ async fn cloud() -> Running {
     let mut world = World::new(7)
         .with_type(DeviceType::new("5f0000000000000000000001", "tank"))
         .with_type(DeviceType::new("5f0000000000000000000002", "valve"));
+    for (id, name) in [("3D", "East"), ("4E", "West")] {
+        world.add_device(Device::new(id.parse().unwrap(), "5f0000000000000000000002").name(name));
+    }
     for (id, name) in [("1A2B3C", "North"), ("2C", "South")] {
         let device = Device::new(id.parse().unwrap(), "5f0000000000000000000001").name(name);
         world.add_device(device.soracom_only());
@@ -51,18 +54,18 @@ async fn a_person_chooses_from_what_the_account_has() {
     for (flags, typed, shown, written) in [
         (
             format!("--url {}", cloud.sigfox_v2_url()),
-            ["1", "5f0000000000000000000a91", "simulated", "2", &broker, ""],
-            ["1  tank", "2  valve", "Which device types?"],
+            vec!["1", "5f0000000000000000000a91", "simulated", "2", "2", &broker, ""],
+            ["2  valve (5f0000000000000000000002)", "2  West (4E)", "Which devices?"],
             [
-                "kind = \"sigfox\"",
-                "device_types = [\"5f0000000000000000000002\"]",
+                "\ndevice_types = [\"5f0000000000000000000002\"]",
+                "\ndevices = [\"4E\"]",
                 "password = \"simulated\"",
             ],
         ),
         (
             format!("--url {} --listen 127.0.0.1:8080", cloud.soracom_url()),
-            ["2", "keyId-simulated", "secret-simulated", "1,2", &broker, ""],
-            ["  North", "  South", "Which devices?"],
+            vec!["2", "keyId-simulated", "secret-simulated", "1,2", &broker, ""],
+            ["  North (1A2B3C)", "  South (2C)", "Which devices?"],
             ["kind = \"soracom\"", "\ndevices = [\"", "\n[http]\nlisten = \"127.0.0.1:8080\""],
         ),
     ] {

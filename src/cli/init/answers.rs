@@ -16,6 +16,16 @@ pub(super) enum Kind {
     Soracom,
 }
 
+/// What of an account a person chooses from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Choice {
+    DeviceTypes,
+    Devices,
+}
+
+/// Of more than so many nobody chooses by numbers.
+const MOST_CHOICES: usize = 50;
+
 /// Where a secret is.
 #[derive(Clone)]
 pub(super) enum Secret {
@@ -94,7 +104,7 @@ impl Answers {
     /// Asks a person for what no flag gave; `choices` lists what the account has, which tries the login too.
     pub(super) fn ask_for_the_rest(
         &mut self,
-        choices: impl Fn(&Self) -> anyhow::Result<Vec<(String, Option<String>)>>,
+        choices: impl Fn(&Self, Choice) -> anyhow::Result<Vec<(String, Option<String>)>>,
     ) -> anyhow::Result<()> {
         let kind = match self.kind {
             Some(kind) => kind,
@@ -114,12 +124,14 @@ impl Answers {
         if self.secret.is_none() {
             self.secret = Some(Secret::Typed(prompt::secret(secret)?));
         }
-        match kind {
-            Kind::Sigfox if self.device_types.is_empty() => {
-                self.device_types = choose("device types", choices(self))?;
-            }
-            Kind::Soracom if self.devices.is_empty() => self.devices = choose("devices", choices(self))?,
-            Kind::Sigfox | Kind::Soracom => {}
+        let mut is_listed = true;
+        if kind == Kind::Sigfox && self.device_types.is_empty() {
+            let types = choices(self, Choice::DeviceTypes);
+            is_listed = types.is_ok();
+            self.device_types = choose("device types", types)?;
+        }
+        if is_listed && self.devices.is_empty() {
+            self.devices = choose("devices", choices(self, Choice::Devices))?;
         }
         if self.mqtt_url.is_none() {
             self.mqtt_url = Some(prompt::text("The broker", Some("mqtt://127.0.0.1:1883"))?);
@@ -148,7 +160,19 @@ fn choose(what: &str, listed: anyhow::Result<Vec<(String, Option<String>)>>) -> 
     if rows.len() < 2 {
         return Ok(Vec::new());
     }
-    let names: Vec<_> = rows.iter().map(|(id, name)| name.as_ref().unwrap_or(id).as_str()).collect();
+    if rows.len() > MOST_CHOICES {
+        let many = rows.len();
+        prompt::say(&format!(
+            "All {what} are taken, {many} or more; the configuration can name some of them."
+        ))?;
+        return Ok(Vec::new());
+    }
+    let named = |(id, name): &(String, Option<String>)| match name {
+        Some(name) => format!("{name} ({id})"),
+        None => id.clone(),
+    };
+    let names: Vec<String> = rows.iter().map(named).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let chosen = prompt::choose_several(&format!("Which {what}?"), &names)?;
     Ok(chosen.into_iter().filter_map(|index| Some(rows.get(index)?.0.clone())).collect())
 }

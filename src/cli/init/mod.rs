@@ -11,10 +11,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use self::answers::{Answers, Kind};
+use self::answers::{Answers, Choice, Kind};
 use super::doctor::{broker, source};
 use super::{Exit, Globals, output};
 use crate::cloud::Access;
+use crate::cloud::sigfox::{DeviceFilter, Sigfox};
 use crate::cloud::soracom::Soracom;
 use crate::config::{Config, Environment, Loaded, SourceKind};
 use crate::model::SourceName;
@@ -96,7 +97,7 @@ pub(crate) fn execute(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut answers = Answers::from_flags(args)?;
     if io::stdin().is_terminal() {
-        answers.ask_for_the_rest(|answers| runtime.block_on(choices(answers, &file, globals)))?;
+        answers.ask_for_the_rest(|answers, of| runtime.block_on(choices(answers, of, &file, globals)))?;
     } else if let Some(missing) = answers.missing() {
         output::complain(&format!(
             "sigfox2mqtt: {missing} is missing (expected on the command line, or answered in a terminal)"
@@ -118,22 +119,36 @@ fn parse(text: &str, file: &Path, environment: &Environment) -> anyhow::Result<L
     Ok(Config::parse(text, &file.display().to_string(), folder, environment)?)
 }
 
-/// What an account has to be chosen from, ids and names: a Sigfox cloud's device types, Soracom's devices.
+/// What an account has to be chosen from, ids and names: a Sigfox cloud's device types and their devices, Soracom's
+/// devices. A page of each: whoever has more takes all or uses flags.
 async fn choices(
     answers: &Answers,
+    choice: Choice,
     file: &Path,
     globals: &Globals,
 ) -> anyhow::Result<Vec<(String, Option<String>)>> {
     let loaded = parse(&text::fill_in(answers), file, &globals.environment)?;
     let [of] = loaded.config.sources.as_slice() else { return Ok(Vec::new()) };
     match &of.kind {
-        SourceKind::Sigfox { .. } => {
+        SourceKind::Sigfox { .. } if choice == Choice::DeviceTypes => {
             let account = source::account(of).await?;
             Ok(account.device_types.into_iter().map(|row| (row.id, row.name)).collect())
         }
+        SourceKind::Sigfox { api, login, password } => {
+            let client = Sigfox::new(&Access::from(of), *api, login, password)?;
+            let mut rows = Vec::new();
+            for row in source::account(of).await?.device_types {
+                if of.filter.takes_type(&row.id, row.name.as_deref()) {
+                    let of_type = DeviceFilter { device_type: Some(row.id), ..DeviceFilter::default() };
+                    let page = client.devices(&of_type).next_page().await?;
+                    let listed = page.map(|page| page.rows).unwrap_or_default();
+                    rows.extend(listed.into_iter().map(|device| (device.id.to_string(), device.name)));
+                }
+            }
+            Ok(rows)
+        }
         SourceKind::Soracom { auth_key_id, auth_key } => {
             let client = Soracom::new(&Access::from(of), auth_key_id, auth_key, None)?;
-            // A person chooses from one page; whoever has more devices takes all of them or uses flags.
             let page = client.devices(None).next_page().await?;
             let rows = page.map(|page| page.rows).unwrap_or_default();
             Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())

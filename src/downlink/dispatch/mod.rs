@@ -65,6 +65,9 @@ impl Dispatcher {
     pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut tick = tokio::time::interval(LOOK_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        if let Err(trouble) = self.take_back().await {
+            tracing::warn!(source = %self.source, error = %trouble, "downlinks stay in doubt");
+        }
         let mut failures = 0;
         let mut resume = Instant::now();
         loop {
@@ -94,6 +97,14 @@ impl Dispatcher {
             direct.take_down().await;
         }
         Ok(())
+    }
+
+    async fn take_back(&self) -> Result<(), Trouble> {
+        match &self.way {
+            Way::Slots(slots) => slots.take_back(&self.devices()?).await,
+            // Reading the answer back tells what stands there.
+            Way::Direct(_) => Ok(()),
+        }
     }
 
     async fn round(&mut self) -> Result<(), Trouble> {

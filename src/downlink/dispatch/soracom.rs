@@ -12,6 +12,7 @@ use crate::cloud::{self, Error};
 use crate::downlink::Queues;
 use crate::downlink::machine::{Cause, Settled, is_unconfirmed};
 use crate::model::{CloudState, Device, Downlink, ItemId, Timestamp};
+use crate::store::{Mark, run_of_machine};
 
 /// What is on disk before an item is submitted.
 #[derive(Debug, Serialize, Deserialize)]
@@ -19,6 +20,9 @@ struct Submission {
     item: ItemId,
     /// When Soracom had last heard the device.
     last_seen: Option<Timestamp>,
+    /// The run of the machine in which it was submitted.
+    #[serde(default)]
+    run: Option<String>,
 }
 
 /// The slots of a source's devices.
@@ -35,6 +39,22 @@ impl Slots {
 
     pub(super) fn queues(&self) -> &Queues {
         &self.queues
+    }
+
+    /// Takes back what was to be submitted when we were ended, and was not: the mark says that Soracom was not called.
+    /// Before the first round, so that no submission is under way.
+    pub(super) async fn take_back(&self, devices: &[Device]) -> Result<(), Trouble> {
+        for device in devices {
+            let queue = self.queues.store.queue(device.id)?;
+            let Some(item) = queue.iter().find(|item| is_unconfirmed(item)) else { continue };
+            let Some(submission) = self.submission(device, item)? else { continue };
+            let marked = self.queues.store.marked(&mark(device), submission.run.as_deref());
+            if matches!(marked, Mark::Certain(text) if text != item.id.as_str()) {
+                let reason = "waits: the gateway ended before it was submitted".to_owned();
+                self.queues.settle(item, Settled::Returned(reason)).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Submits what can be submitted now.
@@ -64,7 +84,9 @@ impl Slots {
             Err(Error::NotFound { .. }) => None,
             Err(error) => return Err(error.into()),
         };
-        self.remember(device, Some(&Submission { item: head.id.clone(), last_seen })).await?;
+        self.queues.store.mark(&mark(device), "")?;
+        let submission = Submission { item: head.id.clone(), last_seen, run: run_of_machine() };
+        self.remember(device, Some(&submission)).await?;
         let handed = self.queues.hand(device, Cause::Handed).await?;
         // A crash from here on leaves it submitted and unconfirmed, to be resolved.
         match handed {
@@ -77,11 +99,7 @@ impl Slots {
     /// slot cannot have been served, and the item can be submitted again in its own place. Otherwise it stays in
     /// doubt, and the device's next uplink concludes it.
     async fn resolve(&self, device: &Device, item: &Downlink) -> Result<(), Trouble> {
-        let note = self.queues.store.note(&key(device))?.unwrap_or_default();
-        let submission = serde_json::from_slice::<Submission>(&note).ok();
-        let Some(submission) = submission.filter(|submission| submission.item == item.id) else {
-            return Ok(());
-        };
+        let Some(submission) = self.submission(device, item)? else { return Ok(()) };
         match self.cloud.device(&self.queues.store.spelling(&device.source, device.id)?).send().await {
             Ok(known) if known.last_seen == submission.last_seen => self.send(device, item).await,
             Ok(_) | Err(Error::NotFound { .. }) => self.remember(device, None).await,
@@ -91,6 +109,8 @@ impl Slots {
 
     async fn send(&self, device: &Device, item: &Downlink) -> Result<(), Trouble> {
         let Some(data) = item.data else { return Ok(()) };
+        // A kill before this line leaves no doubt: the cloud was not called.
+        self.queues.store.mark(&mark(device), item.id.as_str())?;
         match self.cloud.send(&self.queues.store.spelling(&device.source, device.id)?, data).send().await {
             Ok(()) => Ok(self.queues.settle(item, Settled::Accepted).await?),
             Err(error @ (Error::NotFound { .. } | Error::Refused { .. })) => self.refuse(item, &error).await,
@@ -100,6 +120,13 @@ impl Slots {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// What is on disk about the submission of this item.
+    fn submission(&self, device: &Device, item: &Downlink) -> Result<Option<Submission>, Trouble> {
+        let note = self.queues.store.note(&key(device))?.unwrap_or_default();
+        let submission = serde_json::from_slice::<Submission>(&note).ok();
+        Ok(submission.filter(|submission| submission.item == item.id))
     }
 
     /// Keeps what was known before a submission; durable when this returns.
@@ -112,6 +139,11 @@ impl Slots {
     async fn refuse(&self, item: &Downlink, error: &cloud::Error) -> Result<(), Trouble> {
         Ok(self.queues.settle(item, Settled::Refused(format!("refused: {error}"))).await?)
     }
+}
+
+/// The mark that says which item Soracom was last called with.
+fn mark(device: &Device) -> String {
+    format!("slot-{}-{}", device.source, device.id)
 }
 
 fn key(device: &Device) -> String {

@@ -4,6 +4,7 @@ mod asks;
 mod daily;
 mod devices;
 mod keeping;
+mod marks;
 mod migration;
 mod opening;
 mod outbox;
