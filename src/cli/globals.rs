@@ -46,7 +46,7 @@ impl Globals {
         Ok(Config::load(&self.config_file(), &self.environment)?)
     }
 
-    /// The configuration as far as the running daemon is found by it; its secrets may be kept from this user.
+    /// The configuration for what asks the daemon or the store; its secrets may be kept from this user.
     pub(crate) fn load_as_guest(&self) -> anyhow::Result<Config> {
         Ok(Config::load_as_guest(&self.config_file(), &self.environment)?.config)
     }

@@ -79,11 +79,10 @@ pub(super) fn show(
 
 /// The running daemon's answer, else the store's own.
 pub(super) fn answer(globals: &Globals, question: &Question) -> anyhow::Result<Value> {
-    match ask(&globals.load_as_guest()?.gateway, question) {
+    let config = globals.load_as_guest()?;
+    match ask(&config.gateway, question) {
         Ok(answer) => Ok(answer),
-        Err(AskError::NoDaemon) => {
-            of_store(globals.load()?.config)?.answer(question).map_err(|words| anyhow!(words))
-        }
+        Err(AskError::NoDaemon) => of_store(config)?.answer(question).map_err(|words| anyhow!(words)),
         Err(error) => Err(error.into()),
     }
 }
@@ -99,11 +98,12 @@ pub(super) fn rows(
     export: Export,
     mut take: impl FnMut(Value) -> io::Result<()>,
 ) -> anyhow::Result<()> {
-    match ask_for_rows(&globals.load_as_guest()?.gateway, export, &mut take) {
+    let config = globals.load_as_guest()?;
+    match ask_for_rows(&config.gateway, export, &mut take) {
         Err(AskError::NoDaemon) => {}
         done => return Ok(done?),
     }
-    let view = of_store(globals.load()?.config)?;
+    let view = of_store(config)?;
     for row in view.export(&export).map_err(|words| anyhow!(words))? {
         take(row.map_err(|words| anyhow!(words))?).context("the rows cannot be written")?;
     }

@@ -70,7 +70,7 @@ pub(crate) fn execute(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
             (form, ask(StoreQuestion::Backup { file })?)
         }
         Verb::Restore { file, form } => {
-            let config = globals.load()?.config;
+            let config = globals.load_as_guest()?;
             let records = Store::restore(&config.gateway.data_dir, file)?;
             (form, json!({ "file": file, "records": records }))
         }

@@ -35,8 +35,8 @@ impl Config {
         Self::read(path, environment, false)
     }
 
-    /// Reads a file as `load` does, for a user who has the daemon do the work: files of secrets that this user may not
-    /// read are taken to be right.
+    /// Reads a file as `load` does, for work that needs no secret: files that this user may not read, or that the service
+    /// manager hands to the daemon alone, are taken to be right.
     pub fn load_as_guest(path: &Path, environment: &Environment) -> Result<Loaded, Problems> {
         Self::read(path, environment, true)
     }

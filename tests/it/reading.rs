@@ -52,6 +52,17 @@ pub(crate) fn run(gateway: &Gateway, arguments: &[&str]) -> (Option<i32>, String
 }
 
 #[test]
+fn a_secret_that_only_the_service_is_given_keeps_nobody_from_reading() {
+    let gateway = gateway();
+    gateway.configure(&CONFIGURATION.replace("password = \"p\"", "password_file = \"of-the-service\""));
+    let (code, out, err) = run(&gateway, &["messages", "--json"]);
+    assert_eq!((code, err.as_str(), out.matches("\"seq\"").count()), (Some(0), "", 3));
+    let (code, _, err) = run(&gateway, &["check"]);
+    assert_eq!(code, Some(78));
+    assert!(err.contains("of-the-service is not there"), "{err}");
+}
+
+#[test]
 fn messages_are_listed_by_filters() {
     let gateway = gateway();
     for (filters, seqs) in [
