@@ -1,13 +1,16 @@
 //! Bytes that reach the disk and memory that is held for each uplink, from the store's own verbs: a backfill in
-//! sweeps with its outbox emptied behind it, single durable uplinks, and polls that bring nothing new.
+//! sweeps with its outbox emptied behind it, the packing of what is over, single durable uplinks, and polls that bring
+//! nothing new.
 //!
-//! `cargo bench --bench store -- [UPLINKS]`; a table on standard output. Needs a file system that counts what is
-//! written (not tmpfs): the folder is made in the current directory.
+//! `cargo bench --bench store -- [UPLINKS] [FOLDER]`; a table on standard output. Needs a file system that counts what
+//! is written (not tmpfs): without a folder one is made in the current directory. A folder is left as it is at the end,
+//! and one that has a store is only opened and read.
 
 #![expect(clippy::print_stdout, reason = "a benchmark is read on a terminal")]
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -19,14 +22,32 @@ const DEVICES: u32 = 500;
 /// As many as a sweep holds that goes back for a day or so.
 const SWEEP: u32 = 2_000;
 const START_MS: i64 = 1_789_000_000_000;
+/// Packing begins when a week was quiet for 20 s.
+const TIDYING: Duration = Duration::from_secs(60);
 /// 500 devices at 20 uplinks a day: one each 8.64 s.
 const STEP_MS: i64 = 8_640;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let uplinks = std::env::args().find_map(|word| word.parse().ok()).unwrap_or(100_000);
-    let folder = tempfile::tempdir_in(".").context("a folder on a real file system")?;
-    let options = Options { dir: folder.path().to_owned(), cache: 8 << 20, flush: Duration::from_secs(5) };
+    let given = std::env::args().skip(1).map(PathBuf::from).find(|word| word.is_dir());
+    let made = tempfile::tempdir_in(".").context("a folder on a real file system")?;
+    let dir = given.unwrap_or_else(|| made.path().to_owned());
+    let options = Options { dir, cache: 8 << 20, flush: Duration::from_secs(5) };
+    println!("| step | uplinks | seconds | bytes written an uplink | MB on disk | MB of memory |");
+    println!("|---|---|---|---|---|---|");
+    if !Store::exists(&options.dir) {
+        fill(&options, uplinks).await?;
+    }
+    let row = Row::begin()?;
+    let (store, _syncer) = Store::open(options)?;
+    let row = row.print("opened again", 1, &store)?;
+    let kept = store.history(&UplinkQuery::default()).count();
+    row.print("read from end to end", u32::try_from(kept)?, &store)?;
+    Ok(())
+}
+
+async fn fill(options: &Options, uplinks: u32) -> anyhow::Result<()> {
     let (store, syncer) = Store::open(options.clone())?;
     let stop = CancellationToken::new();
     let work = async {
@@ -35,21 +56,11 @@ async fn main() -> anyhow::Result<()> {
         result
     };
     let (synced, measured) = tokio::join!(syncer.run(stop.clone()), work);
-    synced.and(measured)?;
-    drop(store);
-    let row = Row::begin()?;
-    let (store, _syncer) = Store::open(options)?;
-    row.print("opened again", 1, &store)?;
-    let row = Row::begin()?;
-    let kept = store.history(&UplinkQuery::default()).count();
-    row.print("read from end to end", u32::try_from(kept)?, &store)?;
-    Ok(())
+    synced.and(measured)
 }
 
 async fn measure(store: &Store, uplinks: u32) -> anyhow::Result<()> {
     let source: SourceName = "factory".parse()?;
-    println!("| step | uplinks | seconds | bytes written an uplink | MB on disk | MB of memory |");
-    println!("|---|---|---|---|---|---|");
     let mut row = Row::begin()?;
     for first in (0..uplinks).step_by(usize::try_from(SWEEP)?) {
         let sweep: Vec<Uplink> =
@@ -61,6 +72,11 @@ async fn measure(store: &Store, uplinks: u32) -> anyhow::Result<()> {
     }
     store.flush().await?;
     row = row.print("backfill, outbox included", uplinks, store)?;
+    tokio::time::sleep(TIDYING).await;
+    store.flush().await?;
+    row = row.print("packed to the end", uplinks, store)?;
+    store.compact()?;
+    row = row.print("copied", uplinks, store)?;
     for number in uplinks..uplinks + 200 {
         store.record_uplink(&uplink(number, &source)).await?;
         empty_outbox(store)?;

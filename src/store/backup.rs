@@ -57,6 +57,7 @@ impl Store {
     pub fn backup(&self, file: &Path) -> Result<u64, StoreError> {
         in_full(file, |unfinished| {
             let mut frames = Frames::begin(unfinished)?;
+            let _moving = self.moving();
             let database = self.database();
             database.begin_copy()?;
             let copied = copy(&database, &mut frames);

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::layout::{Table, Week};
+use super::layout::{Part, Table, Week};
 
-/// A tree: one of the tables, or a week of the history.
+/// Where a record lies: in one of the tables, or loose or packed in a week of the history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
     Table(Table),
+    /// Its newest loose tree.
     Week(Week),
+    Packed(Week),
 }
 
 impl Place {
@@ -16,7 +18,8 @@ impl Place {
     pub(super) fn name(self) -> String {
         match self {
             Self::Table(table) => table.name().to_owned(),
-            Self::Week(week) => week.tree(),
+            Self::Week(week) => week.tree(Part::Loose(0)),
+            Self::Packed(week) => week.tree(Part::Packed),
         }
     }
 
@@ -24,14 +27,19 @@ impl Place {
     pub(super) fn week(self) -> Option<Week> {
         match self {
             Self::Table(_) => None,
-            Self::Week(week) => Some(week),
+            Self::Week(week) | Self::Packed(week) => Some(week),
         }
     }
 
     /// The place of the tree with this name.
     pub(super) fn of_name(name: &[u8]) -> Option<Self> {
         let table = Table::ALL.into_iter().find(|table| table.name().as_bytes() == name);
-        table.map(Self::Table).or_else(|| Week::of_tree(name).map(Self::Week))
+        table.map(Self::Table).or_else(|| {
+            Week::of_tree(name).map(|(week, part)| match part {
+                Part::Loose(_) => Self::Week(week),
+                Part::Packed => Self::Packed(week),
+            })
+        })
     }
 }
 

@@ -3,8 +3,10 @@
 
 use std::io;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
 use super::Store;
 use super::copy::{copy, copy_touched};
@@ -26,9 +28,18 @@ pub struct Compacted {
 }
 
 impl Store {
-    /// Copies what lives into a new database and goes on with that one. Blocks, for about a second each 100,000
-    /// records; other verbs wait only at its end.
+    /// Packs what is over, copies what lives into a new database and goes on with that one. Blocks, for about a second
+    /// each 100,000 records; other verbs wait only at its end.
     pub fn compact(&self) -> Result<Compacted, StoreError> {
+        if !self.database().is_broken() {
+            self.pack_quiet(Duration::ZERO, &CancellationToken::new())?;
+        }
+        self.copy_all()
+    }
+
+    /// As `compact`, of everything as it lies.
+    pub(super) fn copy_all(&self) -> Result<Compacted, StoreError> {
+        let moving = self.moving();
         let old = self.database();
         old.begin_copy()?;
         let compacted = self.copy_and_switch(&old);
@@ -36,6 +47,7 @@ impl Store {
             old.end_copy().ok();
         }
         drop(old);
+        drop(moving);
         // Either the old one, or what was copied before the copy failed.
         if let Err(error) = self.folder().remove_leftovers() {
             tracing::warn!(%error, "a database that is not used any more is still there");
@@ -50,6 +62,10 @@ impl Store {
         let new = Database::open(&path, self.cache(), Some(SCHEMA))?;
         let copied = copy(old, &mut &new)?;
         let copied = self.salvage(old, &new, copied)?;
+        new.sync_blocking()?;
+        drop(new);
+        // sled notes where everything lies when it opens a database, and only then; the next opening need not look.
+        let new = Database::open(&path, self.cache(), None)?;
         // Who holds the lock is the only one who writes.
         let memory = self.memory();
         copy_touched(old, old.end_copy()?, &mut &new)?;
@@ -78,7 +94,7 @@ impl Store {
         if is_gone && self.folder().make_again().is_err() || self.folder().takes_writes().is_err() {
             return Ok(());
         }
-        let compacted = self.compact()?;
+        let compacted = self.copy_all()?;
         tracing::warn!(records = compacted.records, unread = compacted.unread, "went on with a new database");
         Ok(())
     }

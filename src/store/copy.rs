@@ -5,6 +5,9 @@ use super::database::{Database, Touched};
 use super::error::StoreError;
 use super::layout::LARGEST_COMMIT;
 
+/// Fewer records go into a part where they are so many bytes.
+const LARGEST_PART: usize = 64 * 1024;
+
 /// What takes copied records: another database, or a backup file.
 pub(super) trait Target {
     /// Takes some records; of a key that comes twice, the later counts.
@@ -30,8 +33,8 @@ pub(super) struct Copied {
 pub(super) fn copy(from: &Database, to: &mut impl Target) -> Result<Copied, StoreError> {
     let mut copied = Copied::default();
     for (place, tree) in from.places() {
-        let mut records = Commit::default();
-        for entry in &tree {
+        let (mut records, mut bytes) = (Commit::default(), 0);
+        for entry in &tree.tree {
             let (key, value) = match entry {
                 Ok(entry) => entry,
                 Err(error) => {
@@ -40,10 +43,12 @@ pub(super) fn copy(from: &Database, to: &mut impl Target) -> Result<Copied, Stor
                     break;
                 }
             };
+            bytes += key.len() + value.len();
             records.write(place, key.to_vec(), Some(value.to_vec()));
             copied.records += 1;
-            if records.operations() >= LARGEST_COMMIT {
+            if records.operations() >= LARGEST_COMMIT || bytes >= LARGEST_PART {
                 to.take(std::mem::take(&mut records))?;
+                bytes = 0;
             }
         }
         to.take(records)?;
@@ -59,11 +64,15 @@ pub(super) fn copy_touched(
 ) -> Result<(), StoreError> {
     let mut records = Commit::default();
     for (place, key) in touched {
-        let tree = match place {
-            Place::Table(table) => Some(from.table(table)?.clone()),
-            Place::Week(week) => from.week(week),
+        let week = place.week().and_then(|week| from.week(week));
+        let value = match place {
+            Place::Table(table) => from.table(table)?.get(&key)?,
+            Place::Week(_) => week.map(|week| week.get_loose(&key)).transpose()?.flatten(),
+            Place::Packed(_) => {
+                let packs = week.and_then(|week| week.packed);
+                packs.map(|packs| packs.named.tree.get(&key)).transpose()?.flatten()
+            }
         };
-        let value = tree.map(|tree| tree.get(&key)).transpose()?.flatten();
         records.write(place, key, value.map(|value| value.to_vec()));
         if records.operations() >= LARGEST_COMMIT {
             to.take(std::mem::take(&mut records))?;

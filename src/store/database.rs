@@ -6,11 +6,13 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sled::transaction::{ConflictableTransactionError, TransactionError, Transactional};
 
+use super::bucket::{Bucket, NamedTree};
+use super::buckets::Buckets;
 use super::commit::{Commit, Place};
 use super::error::StoreError;
 use super::flush::{flush, flush_blocking};
@@ -36,8 +38,8 @@ pub(super) type Touched = BTreeSet<(Place, Vec<u8>)>;
 #[derive(Debug)]
 pub(super) struct Database {
     db: sled::Db,
-    tables: BTreeMap<Table, sled::Tree>,
-    weeks: RwLock<BTreeMap<Week, sled::Tree>>,
+    tables: BTreeMap<Table, Arc<NamedTree>>,
+    pub(super) buckets: Buckets,
     version: u32,
     path: PathBuf,
     file: Arc<File>,
@@ -66,19 +68,15 @@ impl Database {
         };
         let mut tables = BTreeMap::new();
         for table in Table::ALL {
-            tables.insert(table, db.open_tree(table.name())?);
+            let tree = db.open_tree(table.name())?;
+            tables.insert(table, Arc::new(NamedTree { name: table.name().to_owned(), tree }));
         }
-        let mut weeks = BTreeMap::new();
-        for name in db.tree_names() {
-            if let Some(week) = Week::of_tree(&name) {
-                weeks.insert(week, db.open_tree(&name)?);
-            }
-        }
+        let buckets = Buckets::load(&db)?;
         let file = File::open(path.join("db"))?;
         Ok(Self {
             db,
             tables,
-            weeks: RwLock::new(weeks),
+            buckets,
             version,
             path: path.to_owned(),
             file: Arc::new(file),
@@ -99,45 +97,45 @@ impl Database {
 
     /// A tree.
     pub(super) fn table(&self, table: Table) -> Result<&sled::Tree, StoreError> {
-        self.tables.get(&table).ok_or_else(|| StoreError::Damaged(format!("no tree `{}`", table.name())))
+        let named = self.tables.get(&table);
+        named
+            .map(|named| &named.tree)
+            .ok_or_else(|| StoreError::Damaged(format!("no tree `{}`", table.name())))
     }
 
-    /// The tree of a week, if anything was ever kept in it.
-    pub(super) fn week(&self, week: Week) -> Option<sled::Tree> {
-        self.weeks.read().unwrap_or_else(PoisonError::into_inner).get(&week).cloned()
+    /// A week, if anything was ever kept in it.
+    pub(super) fn week(&self, week: Week) -> Option<Bucket> {
+        self.buckets.week(week)
     }
 
     /// All weeks, oldest first.
-    pub(super) fn weeks(&self) -> Vec<(Week, sled::Tree)> {
-        let weeks = self.weeks.read().unwrap_or_else(PoisonError::into_inner);
-        weeks.iter().map(|(week, tree)| (*week, tree.clone())).collect()
+    pub(super) fn weeks(&self) -> Vec<(Week, Bucket)> {
+        self.buckets.all()
     }
 
-    /// Drops a week's history; its space is used again.
-    pub(super) fn drop_week(&self, week: Week) -> Result<(), StoreError> {
-        self.weeks.write().unwrap_or_else(PoisonError::into_inner).remove(&week);
-        self.db.drop_tree(week.tree())?;
-        self.commits.fetch_add(1, Ordering::SeqCst);
+    /// Drops the trees that are on their way out and that nobody reads; their space is used again.
+    pub(super) fn drop_retired(&self) -> Result<(), StoreError> {
+        let dropped = self.buckets.drop_retired(&self.db)?;
+        self.commits.fetch_add(dropped, Ordering::SeqCst);
         Ok(())
     }
 
-    /// Every tree.
-    pub(super) fn places(&self) -> Vec<(Place, sled::Tree)> {
-        let tables = self.tables.iter().map(|(table, tree)| (Place::Table(*table), tree.clone()));
-        tables.chain(self.weeks().into_iter().map(|(week, tree)| (Place::Week(week), tree))).collect()
+    /// Every tree; of what is in several of a week's, the last counts.
+    pub(super) fn places(&self) -> Vec<(Place, Arc<NamedTree>)> {
+        let tables = self.tables.iter().map(|(table, named)| (Place::Table(*table), Arc::clone(named)));
+        let weeks = self.weeks().into_iter().flat_map(|(week, bucket)| {
+            let packed = bucket.packed.map(|packs| (Place::Packed(week), packs.named));
+            packed.into_iter().chain(bucket.loose.into_values().map(move |named| (Place::Week(week), named)))
+        });
+        tables.chain(weeks).collect()
     }
 
     fn tree_for_writing(&self, place: Place) -> Result<sled::Tree, StoreError> {
-        let week = match place {
-            Place::Table(table) => return Ok(self.table(table)?.clone()),
-            Place::Week(week) => week,
-        };
-        if let Some(tree) = self.week(week) {
-            return Ok(tree);
+        match place {
+            Place::Table(table) => Ok(self.table(table)?.clone()),
+            Place::Week(week) => self.buckets.loose_for_writing(&self.db, week),
+            Place::Packed(week) => self.buckets.packed_for_writing(&self.db, week),
         }
-        let tree = self.db.open_tree(week.tree())?;
-        self.weeks.write().unwrap_or_else(PoisonError::into_inner).insert(week, tree.clone());
-        Ok(tree)
     }
 
     /// Writes everything of a commit or nothing; an empty one writes nothing. Not durable before a `sync`.
@@ -219,20 +217,24 @@ impl Database {
                 .unwrap_or_else(|error| Err(StoreError::Failing(error.to_string()))),
             Err(error) => Err(error.into()),
         };
+        self.synced(synced)
+    }
+
+    /// As `sync`, for who may block.
+    pub(super) fn sync_blocking(&self) -> Result<(), StoreError> {
+        let flushed = flush_blocking(&self.db).map_err(StoreError::from);
+        self.synced(flushed.and_then(|_| Ok(self.file.sync_all()?)))
+    }
+
+    /// After a failed sync the system may forget what it could not write: nothing of it is to be trusted.
+    fn synced(&self, synced: Result<(), StoreError>) -> Result<(), StoreError> {
         #[cfg(test)]
         if let (Ok(()), Some(on_sync)) =
             (&synced, self.on_sync.lock().unwrap_or_else(PoisonError::into_inner).as_ref())
         {
             (on_sync.0)();
         }
-        // After a failed sync the system may forget what it could not write: nothing of it is to be trusted.
         synced.map_err(|error| self.refused(self.broken_by(error)))
-    }
-
-    /// As `sync`, for who may block.
-    pub(super) fn sync_blocking(&self) -> Result<(), StoreError> {
-        flush_blocking(&self.db)?;
-        Ok(self.file.sync_all()?)
     }
 
     /// Bytes of the database's files.

@@ -4,8 +4,9 @@ use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};
 use std::fmt;
 
+use super::bucket::{Bucket, Entries};
 use super::error::StoreError;
-use super::layout::{Week, place_key_parts, second_prefix, seconds, uplink_key, uplink_key_parts};
+use super::layout::{Week, place_key_parts, seconds, span, uplink_key, uplink_key_parts};
 use super::memory::{Memory, Sources};
 use super::record::{LocationRecord, Record, UplinkRecord};
 use super::{Located, Store, UplinkQuery};
@@ -17,7 +18,8 @@ impl Store {
         self.history(query).collect()
     }
 
-    /// Uplinks of the history one by one, in order of time; memory is bounded by the number of devices.
+    /// Uplinks of the history one by one, in order of time; memory is bounded by the number of devices: some
+    /// 8 KiB for each.
     pub fn history(&self, query: &UplinkQuery) -> impl Iterator<Item = Result<Uplink, StoreError>> + use<> {
         let uplinks = self.entries(query).filter_map(|entry| match entry {
             Ok(Entry::Uplink(uplink)) => Some(Ok(*uplink)),
@@ -60,7 +62,7 @@ impl Store {
             weeks.reverse();
         }
         Merge {
-            weeks: weeks.into_iter().map(|(_, tree)| tree).collect(),
+            weeks: weeks.into_iter().map(|(_, bucket)| bucket).collect(),
             devices,
             sources: memory.sources.clone(),
             from: query.from.unwrap_or_default(),
@@ -93,7 +95,7 @@ impl Store {
         let (Some(week), Some(key)) = (self.database().week(Week::of(second)), key) else {
             return Ok(None);
         };
-        let Some(value) = week.get(key)? else { return Ok(None) };
+        let Some(value) = week.get(&key)? else { return Ok(None) };
         Ok(read_uplink(&value, device, second, tail, &memory.sources))
     }
 }
@@ -139,7 +141,7 @@ impl Entry {
 
 /// The entries of some devices, merged by time.
 struct Merge {
-    weeks: VecDeque<sled::Tree>,
+    weeks: VecDeque<Bucket>,
     devices: Vec<DeviceId>,
     sources: Sources,
     from: Timestamp,
@@ -161,7 +163,7 @@ struct Head {
     order: i64,
     device: DeviceId,
     entry: Entry,
-    rest: sled::Iter,
+    rest: Entries,
 }
 
 impl Ord for Head {
@@ -185,23 +187,20 @@ impl PartialEq for Head {
 impl Eq for Head {}
 
 impl Merge {
-    fn begin_week(&mut self, tree: &sled::Tree) -> Result<(), StoreError> {
+    fn begin_week(&mut self, bucket: &Bucket) -> Result<(), StoreError> {
         let (first, last) =
             (seconds(self.from), self.to.map_or(u32::MAX, |to| seconds(to).saturating_add(1)));
-        if first >= last {
-            return Ok(());
-        }
         for place in 0..self.devices.len() {
             let Some(&device) = self.devices.get(place) else { break };
-            let of_device = second_prefix(device.number(), first)..second_prefix(device.number(), last);
-            self.advance(device, tree.range(of_device))?;
+            let Some(span) = span(device.number(), first, last) else { break };
+            self.advance(device, bucket.entries(span, self.newest_first))?;
         }
         Ok(())
     }
 
     /// Puts a device's next entry among the heads.
-    fn advance(&mut self, device: DeviceId, mut rest: sled::Iter) -> Result<(), StoreError> {
-        while let Some(next) = if self.newest_first { rest.next_back() } else { rest.next() } {
+    fn advance(&mut self, device: DeviceId, mut rest: Entries) -> Result<(), StoreError> {
+        while let Some(next) = rest.next() {
             let (key, value) = next?;
             let Some(entry) = Entry::read(&key, &value, device, &self.sources) else {
                 tracing::error!(%device, ?key, "left out of the history: a record cannot be read");
@@ -223,8 +222,8 @@ impl Merge {
                 self.advance(device, rest)?;
                 return Ok(Some(entry));
             }
-            let Some(tree) = self.weeks.pop_front() else { return Ok(None) };
-            self.begin_week(&tree)?;
+            let Some(bucket) = self.weeks.pop_front() else { return Ok(None) };
+            self.begin_week(&bucket)?;
         }
     }
 }

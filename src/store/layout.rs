@@ -12,6 +12,7 @@
 //! | `states` | device u32 | `StateRecord`: what the uplinks have told so far |
 //! | `uplinks-NNNN` | device u32, seconds u32, kind of the tail u8, tail u16 | `UplinkRecord` |
 //! | `uplinks-NNNN` | device u32, seconds u32, 2 u8, 0 u16 | `LocationRecord`: a location without an uplink |
+//! | `packed-NNNN` | the key of the first record in it | `Pack`: many records of `uplinks-NNNN` of one device |
 //! | `outbox` | milliseconds of the first event and arrival (42 + 22 bits), u64 | `BlockRecord` |
 //! | `tenants` | number of the tenant, u16 | its name, text |
 //! | `waiting` | tenant u16, then as `outbox` | `BlockRecord` |
@@ -24,6 +25,10 @@
 //! sled gives no space back for single keys. Values of records are a byte of version and then postcard; sources
 //! stand in them as numbers. A device's last message is not written: it is the newest key of its history.
 //!
+//! When a week is over its records are packed, and `uplinks-NNNN` is dropped. What comes after that lies loose again:
+//! in `uplinks-NNNN`, or in `uplinks-NNNN.G` while an earlier generation is still there. Of a key that is there more
+//! than once the highest generation counts, and what is packed counts least.
+//!
 //! What is written together (one transaction of at most [`LARGEST_COMMIT`] operations): a part of a sweep with
 //! its block of the outbox and its new devices, the last part with the cursor; a queue's change with its events
 //! and its answer. A block leaves the outbox only after the states that its events led to were written. What goes
@@ -31,12 +36,12 @@
 //!
 //! `tenants` and `waiting` came after the first release of version 1, without a new version: a program that does
 //! not know them reads and writes everything else as before. After it has dropped history or compacted, a tenant
-//! lacks what was dropped; nothing else does.
+//! lacks what was dropped; nothing else does. `packed-NNNN` and generations came with version 2.
 
 use crate::model::{DeviceId, Timestamp, UplinkId, UplinkTail};
 
 /// The version of this layout.
-pub(super) const SCHEMA: u32 = 1;
+pub(super) const SCHEMA: u32 = 2;
 
 /// sled's memory grows with a transaction; at 100 operations it stays flat.
 pub(super) const LARGEST_COMMIT: usize = 100;
@@ -45,7 +50,8 @@ pub(super) const LARGEST_COMMIT: usize = 100;
 pub(super) const LARGEST_VALUE: usize = 12 * 1024;
 
 const WEEK_S: u32 = 7 * 24 * 3600;
-const BUCKET_PREFIX: &str = "uplinks-";
+const LOOSE_PREFIX: &str = "uplinks-";
+const PACKED_PREFIX: &str = "packed-";
 
 const KIND_SEQ: u8 = 0;
 const KIND_CRC: u8 = 1;
@@ -124,16 +130,33 @@ impl Week {
         Timestamp::from_millis(seconds * 1000).unwrap_or_default()
     }
 
-    /// The name of its tree.
-    pub(super) fn tree(self) -> String {
-        format!("{BUCKET_PREFIX}{:04}", self.0)
+    /// The name of one of its trees.
+    pub(super) fn tree(self, part: Part) -> String {
+        match part {
+            Part::Loose(0) => format!("{LOOSE_PREFIX}{:04}", self.0),
+            Part::Loose(generation) => format!("{LOOSE_PREFIX}{:04}.{generation}", self.0),
+            Part::Packed => format!("{PACKED_PREFIX}{:04}", self.0),
+        }
     }
 
-    /// The week whose tree has this name.
-    pub(super) fn of_tree(name: &[u8]) -> Option<Self> {
-        let number = std::str::from_utf8(name).ok()?.strip_prefix(BUCKET_PREFIX)?;
-        number.parse().ok().map(Self)
+    /// The week that has a tree of this name, and which of its trees that is.
+    pub(super) fn of_tree(name: &[u8]) -> Option<(Self, Part)> {
+        let name = std::str::from_utf8(name).ok()?;
+        if let Some(number) = name.strip_prefix(PACKED_PREFIX) {
+            return Some((Self(number.parse().ok()?), Part::Packed));
+        }
+        let rest = name.strip_prefix(LOOSE_PREFIX)?;
+        let (number, generation) = rest.split_once('.').unwrap_or((rest, "0"));
+        Some((Self(number.parse().ok()?), Part::Loose(generation.parse().ok()?)))
     }
+}
+
+/// One of the trees of a week.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Part {
+    /// Records as they came; the number is the generation.
+    Loose(u32),
+    Packed,
 }
 
 /// The whole seconds of a time; a `Timestamp` lies between 1970 and 2100, so they always fit.
@@ -150,6 +173,37 @@ pub(super) fn second_prefix(device: u32, seconds: u32) -> [u8; 8] {
     let [a, b, c, d] = device.to_be_bytes();
     let [e, f, g, h] = seconds.to_be_bytes();
     [a, b, c, d, e, f, g, h]
+}
+
+/// The first and the last key that a device's records of these seconds can have; none for no second.
+pub(super) fn span(device: u32, from: u32, until: u32) -> Option<(UplinkKey, UplinkKey)> {
+    let fill = |[a, b, c, d, e, f, g, h]: [u8; 8], fill: u8| [a, b, c, d, e, f, g, h, fill, fill, fill];
+    let last = until.checked_sub(1).filter(|last| from <= *last)?;
+    Some((fill(second_prefix(device, from), 0), fill(second_prefix(device, last), u8::MAX)))
+}
+
+/// The key right after another, in the order of keys; none after the last.
+pub(super) fn key_after(mut key: UplinkKey) -> Option<UplinkKey> {
+    for byte in key.iter_mut().rev() {
+        let (next, carried) = byte.overflowing_add(1);
+        *byte = next;
+        if !carried {
+            return Some(key);
+        }
+    }
+    None
+}
+
+/// The key right before another.
+pub(super) fn key_before(mut key: UplinkKey) -> Option<UplinkKey> {
+    for byte in key.iter_mut().rev() {
+        let (next, borrowed) = byte.overflowing_sub(1);
+        *byte = next;
+        if !borrowed {
+            return Some(key);
+        }
+    }
+    None
 }
 
 /// The key of an uplink; none for an id outside 1970 to 2100, which no uplink has.
@@ -268,10 +322,32 @@ mod tests {
     }
 
     #[test]
-    fn a_week_is_found_by_the_name_of_its_tree() {
+    fn a_week_is_found_by_the_names_of_its_trees() {
         let week = Week::of(1_789_000_000);
-        assert_eq!(week.tree(), "uplinks-2958");
-        assert_eq!(Week::of_tree(b"uplinks-2958"), Some(week));
-        assert_eq!(Week::of_tree(b"outbox"), None);
+        for (part, name) in [
+            (Part::Loose(0), "uplinks-2958"),
+            (Part::Loose(3), "uplinks-2958.3"),
+            (Part::Packed, "packed-2958"),
+        ] {
+            assert_eq!(week.tree(part), name);
+            assert_eq!(Week::of_tree(name.as_bytes()), Some((week, part)));
+        }
+        for name in ["outbox", "uplinks-", "uplinks-2958.x", "packed-2958.1"] {
+            assert_eq!(Week::of_tree(name.as_bytes()), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_key_has_a_neighbour_on_either_side() {
+        let (first, last) = ([0; 11], [u8::MAX; 11]);
+        assert_eq!((key_before(first), key_after(last)), (None, None));
+        let carried = [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(key_before(carried).and_then(key_after), Some(carried));
+        assert_eq!(span(7, 5, 5), None);
+        let (from, until) = span(7, 5, 6).unwrap();
+        assert_eq!(
+            (&from[..8], key_after(until).unwrap()),
+            (&second_prefix(7, 5)[..], span(7, 6, 7).unwrap().0)
+        );
     }
 }

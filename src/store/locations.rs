@@ -3,7 +3,7 @@
 use super::commit::{Commit, Place};
 use super::error::StoreError;
 use super::layout::{
-    LARGEST_COMMIT, UplinkKey, Week, place_key, second_prefix, seconds, uplink_key, uplink_key_parts,
+    LARGEST_COMMIT, UplinkKey, Week, place_key, seconds, span, uplink_key, uplink_key_parts,
 };
 use super::memory::Memory;
 use super::record::{LocationRecord, Record, UplinkRecord};
@@ -59,7 +59,7 @@ impl Store {
         let key = place_key(device, location.time);
         let week = Week::of(seconds(location.time));
         let fresh = LocationRecord::new(&location, whole_second(&location));
-        let stored = self.database().week(week).map(|tree| tree.get(key)).transpose()?.flatten();
+        let stored = self.database().week(week).map(|week| week.get(&key)).transpose()?.flatten();
         let stored = stored.and_then(|value| LocationRecord::decode(&value).ok());
         if !says_more(&fresh, stored.as_ref()) {
             return Ok(None);
@@ -74,9 +74,11 @@ impl Store {
             None => (seconds(entry.location.time), None),
         };
         let Some(week) = self.database().week(Week::of(second)) else { return Ok(None) };
-        for found in week.scan_prefix(second_prefix(entry.device.number(), second)) {
+        let Some(span) = span(entry.device.number(), second, second.saturating_add(1)) else {
+            return Ok(None);
+        };
+        for found in week.entries(span, false) {
             let (key, value) = found?;
-            let Ok(key) = UplinkKey::try_from(key.as_ref()) else { continue };
             let is_meant = uplink_key_parts(&key).is_some() && named.is_none_or(|named| named == key);
             if let (true, Ok(record)) = (is_meant, UplinkRecord::decode(&value)) {
                 return Ok(Some((key, record)));

@@ -8,7 +8,7 @@ use super::commit::Commit;
 use super::counts::Counted;
 use super::database::Database;
 use super::error::StoreError;
-use super::layout::{Table, first_u32, second_prefix, uplink_key_parts};
+use super::layout::{Table, first_u32, span, uplink_key_parts};
 use super::outbox::Outboxes;
 use super::record::{DeviceRecord, LocationRecord, Record};
 use crate::model::{Device, DeviceId, SourceName, Timestamp};
@@ -84,20 +84,18 @@ fn load_devices(database: &Database, sources: &Sources) -> Result<BTreeMap<u32, 
 /// The newest uplink of each device says when it was last seen.
 fn find_last_seen(database: &Database, devices: &mut BTreeMap<u32, KnownDevice>) -> Result<(), StoreError> {
     let mut open: Vec<u32> = devices.keys().copied().collect();
-    for (_, tree) in database.weeks().into_iter().rev() {
+    for (_, bucket) in database.weeks().into_iter().rev() {
         let mut silent = Vec::new();
         for number in open {
-            let mut of_device = tree.range(second_prefix(number, 0)..second_prefix(number, u32::MAX)).keys();
-            let newest = loop {
-                match of_device.next_back().transpose()? {
-                    Some(key) => match uplink_key_parts(&key) {
-                        Some((_, seconds, _)) => break Some(seconds),
-                        // A location without an uplink.
-                        None => continue,
-                    },
-                    None => break None,
+            let of_device = span(number, 0, u32::MAX).map(|span| bucket.entries(span, true));
+            let mut newest = None;
+            for entry in of_device.into_iter().flatten() {
+                // None is that of a location without an uplink.
+                newest = uplink_key_parts(&entry?.0).map(|(_, seconds, _)| seconds);
+                if newest.is_some() {
+                    break;
                 }
-            };
+            }
             let Some(seconds) = newest else {
                 silent.push(number);
                 continue;

@@ -6,6 +6,8 @@
 
 mod asks;
 mod backup;
+mod bucket;
+mod buckets;
 mod commit;
 mod compact;
 mod copy;
@@ -24,6 +26,8 @@ mod memory;
 mod migration;
 mod opening;
 mod outbox;
+mod packing;
+mod packs;
 mod parked;
 mod queue;
 mod record;
@@ -40,7 +44,7 @@ mod tests;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, broadcast};
 
@@ -93,6 +97,12 @@ struct Inner {
     cache: u64,
     /// Also serialises every read-decide-write; never held over an await.
     memory: Mutex<Memory>,
+    /// Held by who packs a week, copies all, or drops a week: one at a time.
+    moving: Mutex<()>,
+    /// Since when the database may hold much more than it needs.
+    untidy: Mutex<Option<Instant>>,
+    #[cfg(test)]
+    on_step: Mutex<Option<tests::OnStep>>,
     durability: Durability,
     changes: Mutex<BTreeSet<Change>>,
     changed: Arc<Notify>,
@@ -238,6 +248,10 @@ impl Store {
             folder: opened.folder,
             cache,
             memory: Mutex::new(opened.memory),
+            moving: Mutex::new(()),
+            untidy: Mutex::new(Some(Instant::now())),
+            #[cfg(test)]
+            on_step: Mutex::new(None),
             durability,
             changes: Mutex::new(BTreeSet::new()),
             changed: Arc::new(Notify::new()),
@@ -335,6 +349,11 @@ impl Store {
 
     fn durability(&self) -> &Durability {
         &self.inner.durability
+    }
+
+    /// Asked for before `memory`, where both are.
+    fn moving(&self) -> MutexGuard<'_, ()> {
+        self.inner.moving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {

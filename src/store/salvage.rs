@@ -24,7 +24,7 @@ impl Store {
             return Ok(copied);
         }
         let is_torn = |tree: &sled::Tree| tree.iter().any(|entry| entry.is_err());
-        let torn = old.places().into_iter().filter(|(_, tree)| is_torn(tree)).map(|(place, _)| place);
+        let torn = old.places().into_iter().filter(|(_, named)| is_torn(&named.tree)).map(|(place, _)| place);
         let found = self.complete(old, new, torn.collect())?;
         Ok(Copied { unread: found.unread, ..copied })
     }

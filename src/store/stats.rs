@@ -7,8 +7,8 @@ use super::commit::Place;
 use super::error::StoreError;
 use super::layout::{SCHEMA, Table, block_time, first_u32, last_u64, place_key_parts, uplink_key_parts};
 use super::record::{
-    BlockRecord, DeviceRecord, DeviceTypeRecord, DownlinkRecord, EntryRecord, LocationRecord, ParkedRecord,
-    Record, StateRecord, UplinkRecord,
+    BlockRecord, DeviceRecord, DeviceTypeRecord, DownlinkRecord, EntryRecord, LocationRecord, Pack,
+    ParkedRecord, Record, StateRecord, UplinkRecord,
 };
 use crate::model::{DeviceId, Timestamp};
 
@@ -52,6 +52,17 @@ pub struct Verified {
 
 const MOST_NAMED: usize = 100;
 
+impl Verified {
+    fn note(&mut self, place: Place, fault: Option<String>) {
+        self.records += 1;
+        let Some(fault) = fault else { return };
+        self.faulty += 1;
+        if self.faults.len() < MOST_NAMED {
+            self.faults.push(format!("{}: {fault}", place.name()));
+        }
+    }
+}
+
 impl Store {
     /// Counts what is in the store. Blocks, for about a second each million uplinks.
     pub fn stats(&self) -> Result<Stats, StoreError> {
@@ -68,7 +79,7 @@ impl Store {
             version: SCHEMA,
             size_bytes: database.size_on_disk()?,
             devices: count(database.table(Table::Devices)?),
-            uplinks: weeks.iter().map(|(_, tree)| count(tree)).sum(),
+            uplinks: weeks.iter().map(|(_, bucket)| bucket.count()).sum::<Result<u64, _>>()?,
             weeks: u64::try_from(weeks.len()).unwrap_or(u64::MAX),
             oldest: oldest.first().map(|uplink| uplink.time),
             newest: newest.first().map(|uplink| uplink.time).or(newest_of_device),
@@ -82,29 +93,45 @@ impl Store {
     /// Reads every record. Blocks.
     pub fn verify(&self) -> Result<Verified, StoreError> {
         let mut verified = Verified::default();
-        for (place, tree) in self.database().places() {
-            for entry in &tree {
-                let fault = match &entry {
-                    Ok((key, value)) => self.fault_of(place, key, value)?,
-                    Err(error) => Some(error.to_string()),
-                };
-                verified.records += 1;
-                if let Some(fault) = fault {
-                    verified.faulty += 1;
-                    if verified.faults.len() < MOST_NAMED {
-                        verified.faults.push(format!("{}: {fault}", place.name()));
+        for (place, named) in self.database().places() {
+            for entry in &named.tree {
+                match entry {
+                    Ok((key, value)) => self.verify_value(&mut verified, place, &key, &value)?,
+                    Err(error) => {
+                        verified.note(place, Some(error.to_string()));
+                        break;
                     }
-                }
-                if entry.is_err() {
-                    break;
                 }
             }
         }
         Ok(verified)
     }
 
+    fn verify_value(
+        &self,
+        verified: &mut Verified,
+        place: Place,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<(), StoreError> {
+        let Place::Packed(week) = place else {
+            verified.note(place, self.fault_of(place, key, value)?);
+            return Ok(());
+        };
+        match Pack::decode(key, value) {
+            Ok(pack) => {
+                for (key, value) in pack.records() {
+                    verified.note(place, self.fault_of(Place::Week(week), &key, value)?);
+                }
+            }
+            Err(error) => verified.note(place, Some(error.to_string())),
+        }
+        Ok(())
+    }
+
     fn fault_of(&self, place: Place, key: &[u8], value: &[u8]) -> Result<Option<String>, StoreError> {
         let fault = match place {
+            Place::Packed(_) => Pack::decode(key, value).err().map(|error| error.to_string()),
             Place::Week(_) if place_key_parts(key).is_some() => {
                 LocationRecord::decode(value).err().map(|error| error.to_string())
             }

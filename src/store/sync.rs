@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::StoreError;
 use super::outbox::settle;
+use super::packing::QUIET;
 use super::{Backups, Change, Store, Upkeep};
 
 /// So many may wait for the disk; one more waits for its turn to ask.
@@ -144,7 +145,8 @@ impl Syncer {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut behind_since, mut trouble) = (None, None);
-        let mut chores = Chores::new(self.store.clone(), self.upkeep.take(), self.backups.take());
+        let mut chores =
+            Chores::new(self.store.clone(), self.upkeep.take(), self.backups.take(), stop.clone());
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -216,10 +218,17 @@ struct Chores {
     next_recovery: Instant,
     backups: Option<Backups>,
     next_backup: Instant,
+    next_tidying: Instant,
+    stop: CancellationToken,
 }
 
 impl Chores {
-    fn new(store: Store, upkeep: Option<watch::Receiver<Upkeep>>, backups: Option<Backups>) -> Self {
+    fn new(
+        store: Store,
+        upkeep: Option<watch::Receiver<Upkeep>>,
+        backups: Option<Backups>,
+        stop: CancellationToken,
+    ) -> Self {
         let now = Instant::now();
         let first = now + FIRST_UPKEEP;
         Self {
@@ -230,6 +239,8 @@ impl Chores {
             next_recovery: now,
             backups,
             next_backup: first,
+            next_tidying: now + QUIET,
+            stop,
         }
     }
 
@@ -256,6 +267,15 @@ impl Chores {
             self.next_backup = now + UPKEEP_EVERY;
             self.running = Some(tokio::task::spawn_blocking(move || {
                 store.back_up_daily(&backups);
+            }));
+        } else if store.trouble().is_none() && now >= self.next_tidying {
+            self.next_tidying = now + QUIET;
+            let stop = self.stop.clone();
+            self.running = Some(tokio::task::spawn_blocking(move || {
+                // It takes more memory than it would need to; the next look tries again.
+                if let Err(error) = store.tidy(&stop) {
+                    tracing::warn!(%error, "history that is over cannot be packed");
+                }
             }));
         }
     }

@@ -7,7 +7,7 @@ use super::commit::{Commit, Place};
 use super::counts::Counted;
 use super::error::StoreError;
 use super::layout::{
-    LARGEST_COMMIT, Table, UplinkKey, Week, device_key, second_prefix, seconds, source_key, uplink_key,
+    LARGEST_COMMIT, Table, UplinkKey, Week, device_key, seconds, source_key, span, uplink_key,
     uplink_key_parts,
 };
 use super::memory::{KnownDevice, Memory};
@@ -177,12 +177,13 @@ impl Store {
         key: &UplinkKey,
     ) -> Result<Option<(UplinkKey, UplinkRecord)>, StoreError> {
         let second = seconds(uplink.time);
-        let prefix = second_prefix(uplink.device.number(), second);
+        let Some((lowest, highest)) = span(uplink.device.number(), second, second.saturating_add(1)) else {
+            return Ok(None);
+        };
         let mut of_second = BTreeMap::new();
         if let Some(week) = self.database().week(Week::of(second)) {
-            for entry in week.scan_prefix(prefix) {
+            for entry in week.entries((lowest, highest), false) {
                 let (known_key, value) = entry?;
-                let Ok(known_key) = UplinkKey::try_from(known_key.as_ref()) else { continue };
                 if uplink_key_parts(&known_key).is_none() {
                     continue;
                 }
@@ -195,7 +196,6 @@ impl Store {
                 }
             }
         }
-        let (lowest, highest) = (end_of_second(prefix, 0), end_of_second(prefix, u8::MAX));
         of_second.extend(part.uplinks.range(lowest..=highest).map(|(key, record)| (*key, record.clone())));
         if let Some(found) = of_second.remove_entry(key) {
             return Ok(Some(found));
@@ -304,8 +304,4 @@ impl Part {
     pub(super) fn writes(&self) -> usize {
         self.uplinks.len() + self.commit.operations()
     }
-}
-
-fn end_of_second([a, b, c, d, e, f, g, h]: [u8; 8], fill: u8) -> UplinkKey {
-    [a, b, c, d, e, f, g, h, fill, fill, fill]
 }

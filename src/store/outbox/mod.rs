@@ -11,7 +11,7 @@ mod readers;
 mod verbs;
 
 pub(super) use readers::{Outboxes, Reader};
-pub(super) use verbs::settle;
+pub(super) use verbs::{oldest, settle};
 
 use std::sync::Arc;
 use std::time::Duration;

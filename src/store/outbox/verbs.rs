@@ -145,20 +145,7 @@ impl Store {
     }
 
     pub(in crate::store) fn depth_of(&self, reader: Reader) -> Result<(u64, Option<Timestamp>), StoreError> {
-        let mut memory = self.memory();
-        let depth = memory.outbox.depth(reader);
-        if depth == 0 {
-            return Ok((0, None));
-        }
-        let database = self.database();
-        for key in database.table(reader.table())?.scan_prefix(reader.prefix()).keys() {
-            let Some(key) = last_u64(&key?) else { continue };
-            if let Some(block) = memory.outbox.open(&database, reader, key)? {
-                let oldest = block.left.values().map(|(time, _)| *time).min();
-                return Ok((depth, oldest));
-            }
-        }
-        Ok((depth, None))
+        depth(&self.database(), &mut self.memory(), reader)
     }
 
     /// Gives up what a reader has not taken of before a time, and says how many events that were. What was given up
@@ -220,6 +207,40 @@ impl Store {
         };
         Ok(StateRecord::decode(&value)?.state(device))
     }
+}
+
+/// How many events wait for a reader, and the time of the oldest.
+fn depth(
+    database: &Database,
+    memory: &mut Memory,
+    reader: Reader,
+) -> Result<(u64, Option<Timestamp>), StoreError> {
+    let depth = memory.outbox.depth(reader);
+    if depth == 0 {
+        return Ok((0, None));
+    }
+    for key in database.table(reader.table())?.scan_prefix(reader.prefix()).keys() {
+        let Some(key) = last_u64(&key?) else { continue };
+        if let Some(block) = memory.outbox.open(database, reader, key)? {
+            let oldest = block.left.values().map(|(time, _)| *time).min();
+            return Ok((depth, oldest));
+        }
+    }
+    Ok((depth, None))
+}
+
+/// The time of the oldest event that waits for anybody.
+pub(in crate::store) fn oldest(
+    database: &Database,
+    memory: &mut Memory,
+) -> Result<Option<Timestamp>, StoreError> {
+    let readers: Vec<Reader> = memory.outbox.all().map(|(reader, _)| reader).collect();
+    let mut oldest: Option<Timestamp> = None;
+    for reader in readers {
+        let (_, of_reader) = depth(database, memory, reader)?;
+        oldest = oldest.into_iter().chain(of_reader).min();
+    }
+    Ok(oldest)
 }
 
 /// Writes what readers are done with and `outbox_done` has left in memory; with `partly` also what is done of blocks

@@ -6,6 +6,7 @@
 mod device;
 mod downlink;
 mod event;
+mod pack;
 mod uplink;
 
 use serde::Serialize;
@@ -17,6 +18,7 @@ use super::layout::LARGEST_VALUE;
 pub(super) use device::{DeviceRecord, DeviceTypeRecord, StateRecord};
 pub(super) use downlink::DownlinkRecord;
 pub(super) use event::{BlockRecord, EntryRecord, ParkedRecord};
+pub(super) use pack::Pack;
 pub(super) use uplink::{LocationRecord, TailRecord, UplinkRecord};
 
 /// A value of a tree.

@@ -15,13 +15,13 @@ const CACHE: u64 = 8 << 20;
 
 type Moved = Result<Option<Stored>, StoreError>;
 
-/// 1 to 2: every note gets a longer key.
+/// Every note gets a longer key.
 fn rename_notes(place: Place, key: &[u8], value: &[u8]) -> Moved {
     let prefix: &[u8] = if place == Place::Table(Table::Notes) { b"note/" } else { b"" };
     Ok(Some((place, [prefix, key].concat(), value.to_vec())))
 }
 
-/// 2 to 3: notes are shouted, and the outbox is given up.
+/// Notes are shouted, and the outbox is given up.
 fn shout(place: Place, key: &[u8], value: &[u8]) -> Moved {
     Ok(match place {
         Place::Table(Table::Outbox) => None,
@@ -34,6 +34,7 @@ fn fail(place: Place, _key: &[u8], _value: &[u8]) -> Moved {
     if place == Place::Table(Table::States) { Err(StoreError::Full) } else { Ok(None) }
 }
 
+const FIRST: Layout = Layout { version: 1, steps: &[] };
 const SECOND: Layout = Layout { version: 2, steps: &[rename_notes as Step] };
 const THIRD: Layout = Layout { version: 3, steps: &[rename_notes as Step, shout as Step] };
 const FAILING: Layout = Layout { version: 2, steps: &[fail as Step] };
@@ -53,8 +54,10 @@ fn opened(layout: Layout, dir: &Path) -> Opened {
 /// All records by tree, key and value, without the version.
 fn records(opened: &Opened) -> Vec<(String, Vec<u8>, Vec<u8>)> {
     let trees = opened.database.places().into_iter().filter(|(place, _)| *place != Place::Table(Table::Meta));
-    let records = trees.flat_map(|(place, tree)| {
-        tree.iter()
+    let records = trees.flat_map(|(place, named)| {
+        named
+            .tree
+            .iter()
             .map(Result::unwrap)
             .map(|(key, value)| (place.name(), key.to_vec(), value.to_vec()))
             .collect::<Vec<_>>()
@@ -74,7 +77,7 @@ fn snapshot(dir: &Path) -> PathBuf {
 fn an_older_store_is_migrated_step_by_step_after_a_snapshot() {
     let dir = first_version();
     let (before, version) = {
-        let opened = opened(CURRENT, dir.path());
+        let opened = opened(FIRST, dir.path());
         (records(&opened), opened.database.version())
     };
     assert_eq!(version, 1);
@@ -94,7 +97,7 @@ fn an_older_store_is_migrated_step_by_step_after_a_snapshot() {
     // The way back.
     let elsewhere = tempfile::tempdir().unwrap();
     Store::restore(elsewhere.path(), &snapshot(dir.path())).unwrap();
-    assert_eq!(records(&opened(CURRENT, elsewhere.path())), before);
+    assert_eq!(records(&opened(FIRST, elsewhere.path())), before);
 }
 
 #[test]
@@ -123,11 +126,21 @@ fn a_migration_that_is_cut_short_or_fails_leaves_the_old_store() {
 }
 
 #[test]
+fn a_store_of_the_first_version_is_brought_to_todays_with_everything_in_it() {
+    let dir = first_version();
+    let before = records(&opened(FIRST, dir.path()));
+    let migrated = opened(CURRENT, dir.path());
+    assert_eq!(migrated.database.version(), CURRENT.version);
+    assert_eq!(records(&migrated), before);
+    assert!(snapshot(dir.path()).is_file());
+}
+
+#[test]
 fn a_newer_store_is_refused_by_its_version() {
     let dir = first_version();
     drop(opened(SECOND, dir.path()));
     assert!(matches!(
-        open_as(CURRENT, dir.path(), CACHE, None),
+        open_as(FIRST, dir.path(), CACHE, None),
         Err(OpenError::Newer { found: 2, known: 1, .. })
     ));
     assert!(opened(SECOND, dir.path()).told.is_none(), "and is as it was");

@@ -8,6 +8,9 @@ mod marks;
 mod migration;
 mod opening;
 mod outbox;
+mod packing;
+mod packing_crash;
+mod packing_model;
 mod parked;
 mod power;
 mod queue;
@@ -103,6 +106,15 @@ pub(super) struct OnSync(pub(super) Box<dyn Fn() + Send>);
 impl std::fmt::Debug for OnSync {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("OnSync")
+    }
+}
+
+/// What a test does at each step of packing.
+pub(super) struct OnStep(pub(super) Box<dyn FnMut(&'static str) + Send>);
+
+impl std::fmt::Debug for OnStep {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OnStep")
     }
 }
 

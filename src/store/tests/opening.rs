@@ -39,7 +39,7 @@ fn what_cannot_be_opened_is_refused_in_a_sentence() {
     drop(store);
     assert_eq!(
         refusal(dir.path()),
-        "the store in DIR is of version 99, this program knows up to 1 (expected a newer program, or a backup of before the update)"
+        "the store in DIR is of version 99, this program knows up to 2 (expected a newer program, or a backup of before the update)"
     );
     let file = dir.path().join("file");
     fs::write(&file, "").unwrap();

@@ -102,8 +102,9 @@ fn an_uplink_that_is_gone_from_the_history_does_not_hold_up_the_rest() {
     let rig = Rig::new();
     rig.store.record_sweep(&[uplink("A", 0, Some(1)), uplink("A", 9000, Some(2))], None).unwrap();
     let (_, week) = rig.store.database().weeks().remove(0);
-    let (key, _) = week.first().unwrap().unwrap();
-    week.remove(key).unwrap();
+    let tree = &week.loose[&0].tree;
+    let (key, _) = tree.first().unwrap().unwrap();
+    tree.remove(key).unwrap();
     let told = publish_all(&rig.store);
     assert_eq!(told[0], "up A-1789000009-2");
     assert_eq!(rig.store.outbox_depth().unwrap(), (0, None));

@@ -188,8 +188,8 @@ fn an_uplink_takes_less_than_a_hundred_bytes() {
         ..uplink("01234567", 123, Some(4095))
     };
     rig.store.record_sweep(&[message], None).unwrap();
-    let (_, tree) = rig.store.database().weeks().remove(0);
-    let (key, value) = tree.first().unwrap().unwrap();
+    let (_, week) = rig.store.database().weeks().remove(0);
+    let (key, value) = week.loose[&0].tree.first().unwrap().unwrap();
     assert!(key.len() + value.len() < 100, "{} + {}", key.len(), value.len());
 }
 
