@@ -165,6 +165,14 @@ impl Buckets {
         quiet.map(|(week, last)| (*week, *last)).collect()
     }
 
+    /// Whether a week before another was written since.
+    pub(super) fn is_written_since(&self, since: Option<Instant>, before: Week) -> bool {
+        let written = self.written();
+        written
+            .range(..before)
+            .any(|(_, last)| last.is_some_and(|last| since.is_none_or(|since| last > since)))
+    }
+
     /// A week has been looked at: it is not looked at again before it is written again.
     pub(super) fn looked_at(&self, week: Week, written: Option<Instant>) {
         let mut known = self.written();

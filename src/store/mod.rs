@@ -99,6 +99,8 @@ struct Inner {
     memory: Mutex<Memory>,
     /// Held by who packs a week, copies all, or drops a week: one at a time.
     moving: Mutex<()>,
+    /// Since when packing waits for old weeks to be filled.
+    waiting: Mutex<Option<Instant>>,
     /// Since when the database may hold much more than it needs.
     untidy: Mutex<Option<Instant>>,
     #[cfg(test)]
@@ -249,6 +251,7 @@ impl Store {
             cache,
             memory: Mutex::new(opened.memory),
             moving: Mutex::new(()),
+            waiting: Mutex::new(None),
             untidy: Mutex::new(Some(Instant::now())),
             #[cfg(test)]
             on_step: Mutex::new(None),

@@ -26,6 +26,9 @@ use super::retention::{SMALL_BYTES, WASTE};
 const GRACE: Duration = Duration::from_secs(2 * 24 * 3600);
 /// A week that was written more recently may be about to get more.
 pub(super) const QUIET: Duration = Duration::from_secs(20);
+/// While old weeks are being filled, packing waits for so long: both at once are twice the work for sled's small cache,
+/// and reading back what was just written costs a write.
+const PATIENCE: Duration = Duration::from_secs(3600);
 /// When nothing was packed for so long, a backfill is over: a copy while it goes on would be the first of many.
 const SETTLED: Duration = Duration::from_secs(300);
 /// Fewer loose records take no memory that would be worth a rewrite of packs.
@@ -78,8 +81,17 @@ impl Store {
         // No clock is asked: where nothing new comes, nothing is over.
         let Some(newest) = newest else { return Ok(0) };
         let open = Week::of(seconds(newest.minus(GRACE)));
+        let since = Instant::now().checked_sub(quiet);
+        {
+            let mut waiting = self.inner.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_filled = self.database().buckets.is_written_since(since, open);
+            if is_filled && waiting.get_or_insert_with(Instant::now).elapsed() < PATIENCE {
+                return Ok(0);
+            }
+            *waiting = None;
+        }
         let mut packed = 0;
-        for (week, written) in self.database().buckets.quiet_since(Instant::now().checked_sub(quiet)) {
+        for (week, written) in self.database().buckets.quiet_since(since) {
             if week >= open || stop.is_cancelled() {
                 break;
             }
