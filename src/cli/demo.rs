@@ -29,7 +29,7 @@ pub(crate) struct Args {
 }
 
 /// Only what needs a person is logged between the lines of the demo, unless `--log` wants more.
-const LOG: &str = "error,rumqttd=off";
+const LOG: &str = "error";
 /// How many messages the screen may be behind; a terminal that stands still holds the subscription, not memory.
 const BEHIND: usize = 1000;
 /// How soon the screen tries again while the broker is not up yet.

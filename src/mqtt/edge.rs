@@ -2,7 +2,7 @@
 //!
 //! Nobody acknowledges what is published with QoS 0. What passed is known by a barrier: a request behind it on the
 //! same connection, whose answer means that the broker has read everything before. It is the first subscription once
-//! more, which changes nothing; rumqttd answers no other request that has no effect.
+//! more, which changes nothing and which every broker answers.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -4,10 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each crate that only some rooms may name, and those rooms.
-const TENANTS: [(&str, &[&str]); 5] = [
+const TENANTS: [(&str, &[&str]); 4] = [
     ("sled", &["store"]),
     ("rumqttc", &["mqtt"]),
-    ("rumqttd", &["mqtt"]),
     ("reqwest", &["cloud", "simulate"]),
     ("axum", &["http", "simulate"]),
 ];

@@ -34,19 +34,24 @@ impl Received {
 impl Subscriber {
     /// Connects over MQTT 3.1.1 and waits until the subscription stands.
     pub(crate) async fn start(port: u16, filter: &str) -> Self {
-        Self::subscribed(port, filter, QoS::AtLeastOnce).await
+        Self::subscribed(port, filter, QoS::AtLeastOnce, true).await
+    }
+
+    /// The same with a session that the broker remembers.
+    pub(crate) async fn start_remembered(port: u16, filter: &str) -> Self {
+        Self::subscribed(port, filter, QoS::AtLeastOnce, false).await
     }
 
     /// The same with QoS 0.
     pub(crate) async fn start_at_most_once(port: u16, filter: &str) -> Self {
-        Self::subscribed(port, filter, QoS::AtMostOnce).await
+        Self::subscribed(port, filter, QoS::AtMostOnce, true).await
     }
 
-    async fn subscribed(port: u16, filter: &str, qos: QoS) -> Self {
+    async fn subscribed(port: u16, filter: &str, qos: QoS, clean: bool) -> Self {
         let name = format!("test-{}", uuid::Uuid::new_v4());
         let mut options = MqttOptions::new(name, "127.0.0.1", port);
         options.set_keep_alive(Duration::from_secs(30)).set_max_packet_size(1 << 20, 1 << 20);
-        options.set_inflight(1000);
+        options.set_inflight(1000).set_clean_session(clean);
         let (client, mut connection) = Client::new(options, 1000);
         client.subscribe(filter, qos).unwrap();
         let received = Arc::new(Mutex::new(Vec::new()));

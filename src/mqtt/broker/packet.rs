@@ -1,244 +1,192 @@
-//! MQTT 3.1.1 spoken to a broker of MQTT 5, packet by packet. Pure.
-//!
-//! rumqttd breaks when a message with properties is for a client of 3.1.1, so to rumqttd every client speaks 5.
+//! MQTT packets as they travel: framing, numbers, texts, and why one is refused. Pure.
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 
-const CONNECT: u8 = 1;
-const CONNACK: u8 = 2;
-const PUBLISH: u8 = 3;
-const SUBSCRIBE: u8 = 8;
-const SUBACK: u8 = 9;
-const UNSUBSCRIBE: u8 = 10;
-const UNSUBACK: u8 = 11;
-const PINGREQ: u8 = 12;
-const DISCONNECT: u8 = 14;
+pub(super) const CONNECT: u8 = 1;
+pub(super) const CONNACK: u8 = 2;
+pub(super) const PUBLISH: u8 = 3;
+pub(super) const PUBACK: u8 = 4;
+pub(super) const PUBREC: u8 = 5;
+pub(super) const PUBREL: u8 = 6;
+pub(super) const PUBCOMP: u8 = 7;
+pub(super) const SUBSCRIBE: u8 = 8;
+pub(super) const SUBACK: u8 = 9;
+pub(super) const UNSUBSCRIBE: u8 = 10;
+pub(super) const UNSUBACK: u8 = 11;
+pub(super) const PINGREQ: u8 = 12;
+pub(super) const PINGRESP: u8 = 13;
+pub(super) const DISCONNECT: u8 = 14;
 
-/// Session expiry of a client of 3.1.1 that wants to be remembered: never (MQTT 5, section 3.1.2.11.2).
-const REMEMBERED: [u8; 6] = [5, 0x11, 0xff, 0xff, 0xff, 0xff];
+/// Why a client is turned away or let go, with its reason of MQTT 5 (section 2.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[repr(u8)]
+pub(super) enum Refusal {
+    #[error("malformed packet")]
+    Malformed = 0x81,
+    #[error("packet that is not allowed here")]
+    NotAllowed = 0x82,
+    #[error("a version of the protocol other than 3.1.1 and 5")]
+    Version = 0x84,
+    #[error("client id that is empty in a session to be remembered")]
+    ClientId = 0x85,
+    #[error("wrong user or password")]
+    Login = 0x86,
+    #[error("the broker ends")]
+    Ending = 0x8b,
+    #[error("an authentication method that is not known")]
+    Method = 0x8c,
+    #[error("nothing heard for too long")]
+    Silence = 0x8d,
+    #[error("another client has the same id")]
+    TakenOver = 0x8e,
+    #[error("topic with wildcards, or none")]
+    Topic = 0x90,
+    #[error("topic alias")]
+    Alias = 0x94,
+    #[error("packet that is too large")]
+    TooLarge = 0x95,
+    #[error("no room")]
+    NoRoom = 0x97,
+}
 
-/// A packet as it travels.
+impl Refusal {
+    /// As MQTT 5 says it.
+    pub(super) fn reason(self) -> u8 {
+        self as u8
+    }
+
+    /// As the CONNACK of 3.1.1 says it (section 3.2.2.3).
+    pub(super) fn return_code(self) -> u8 {
+        match self {
+            Self::Version => 1,
+            Self::ClientId => 2,
+            Self::Login | Self::Method => 5,
+            _ => 3,
+        }
+    }
+}
+
+/// A packet without its length.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Packet {
     first: u8,
     body: Bytes,
 }
 
-/// A packet that no client, or no broker, may send.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("malformed packet")]
-pub(super) struct Malformed;
-
-/// How one client speaks, as its CONNECT says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Dialect {
-    /// Whether it speaks MQTT 5 itself.
-    pub(super) is_v5: bool,
-    /// Whether the broker forgets it when it leaves.
-    transient: bool,
-}
-
 impl Packet {
     /// Takes the first whole packet of what was read; none while it is not whole.
-    pub(super) fn take(read: &mut BytesMut, largest: usize) -> Result<Option<Self>, Malformed> {
+    pub(super) fn take(read: &mut BytesMut, largest: usize) -> Result<Option<Self>, Refusal> {
         let Some(&first) = read.first() else { return Ok(None) };
         let Some((length, header)) = variable_length(read.get(1..).unwrap_or_default())? else {
             return Ok(None);
         };
         if length > largest {
-            return Err(Malformed);
+            return Err(Refusal::TooLarge);
         }
         if read.len() < 1 + header + length {
+            // Room for all of it at once, instead of by doubling.
+            read.reserve(1 + header + length - read.len());
             return Ok(None);
         }
         read.advance(1 + header);
         Ok(Some(Self { first, body: read.split_to(length).freeze() }))
     }
 
-    /// The packet as bytes.
-    pub(super) fn encode(&self) -> Bytes {
-        let mut bytes = BytesMut::with_capacity(self.body.len() + 5);
-        bytes.put_u8(self.first);
-        put_variable_length(&mut bytes, self.body.len());
-        bytes.extend_from_slice(&self.body);
-        bytes.freeze()
-    }
-
-    /// Whether the client says that it leaves.
-    pub(super) fn is_goodbye(&self) -> bool {
-        self.kind() == DISCONNECT
-    }
-
-    fn kind(&self) -> u8 {
+    pub(super) fn kind(&self) -> u8 {
         self.first >> 4
     }
 
-    fn with_body(&self, body: BytesMut) -> Self {
-        Self { first: self.first, body: body.freeze() }
+    /// The four bits beside the kind.
+    pub(super) fn flags(&self) -> u8 {
+        self.first & 0x0f
+    }
+
+    pub(super) fn fields(&self) -> Fields {
+        Fields(self.body.clone())
     }
 }
 
-impl Dialect {
-    /// Reads a client's first packet: how it speaks, and what the broker is told instead.
-    pub(super) fn of(connect: &Packet) -> Result<(Self, Packet), Malformed> {
-        if connect.first != CONNECT << 4 {
-            return Err(Malformed);
-        }
-        let mut rest = connect.body.clone();
-        let name = text(&mut rest)?;
-        if name != "MQTT" || rest.len() < 4 {
-            return Err(Malformed);
-        }
-        let (level, flags, keep_alive) = (rest.get_u8(), rest.get_u8(), rest.get_u16());
-        let dialect = Self { is_v5: level == 5, transient: flags & 0x02 != 0 };
-        let mut body = BytesMut::from(&b"\x00\x04MQTT\x05"[..]);
-        body.put_u8(flags);
-        // rumqttd takes no client that never pings; it may ping every 18 hours.
-        body.put_u16(if keep_alive == 0 { u16::MAX } else { keep_alive });
-        match level {
-            5 => body.extend_from_slice(&rest),
-            4 => {
-                body.extend_from_slice(if dialect.transient { &[0] } else { &REMEMBERED });
-                put_text(&mut body, &text(&mut rest)?);
-                if flags & 0x04 != 0 {
-                    // The properties of the will.
-                    body.put_u8(0);
-                }
-                body.extend_from_slice(&rest);
-            }
-            _ => return Err(Malformed),
-        }
-        Ok((dialect, connect.with_body(body)))
+/// Appends a packet.
+pub(super) fn put_packet(out: &mut BytesMut, kind: u8, flags: u8, body: &[u8]) {
+    out.put_u8(kind << 4 | flags);
+    put_variable(out, u32::try_from(body.len()).unwrap_or(u32::MAX));
+    out.extend_from_slice(body);
+}
+
+/// What of a packet is not read yet.
+#[derive(Debug, Clone)]
+pub(super) struct Fields(Bytes);
+
+impl Fields {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
-    /// What the broker is told when the client sends this.
-    pub(super) fn to_broker(self, packet: Packet) -> Result<Packet, Malformed> {
-        match packet.kind() {
-            PUBLISH if !self.is_v5 => {
-                let (before, payload) = split_publish(&packet)?;
-                let mut body = BytesMut::from(&before[..]);
-                body.put_u8(0);
-                body.extend_from_slice(&payload);
-                Ok(packet.with_body(body))
-            }
-            SUBSCRIBE => self.subscribe(&packet),
-            UNSUBSCRIBE if !self.is_v5 => {
-                let mut rest = packet.body.clone();
-                let mut body = BytesMut::new();
-                body.put_u16(id(&mut rest)?);
-                body.put_u8(0);
-                body.extend_from_slice(&rest);
-                Ok(packet.with_body(body))
-            }
-            PINGREQ if packet.body.is_empty() => Ok(packet),
-            PUBLISH..=7 | UNSUBSCRIBE | DISCONNECT => Ok(packet),
-            _ => Err(Malformed),
+    pub(super) fn u8(&mut self) -> Result<u8, Refusal> {
+        Ok(self.cut(1)?.get_u8())
+    }
+
+    pub(super) fn u16(&mut self) -> Result<u16, Refusal> {
+        Ok(self.cut(2)?.get_u16())
+    }
+
+    pub(super) fn u32(&mut self) -> Result<u32, Refusal> {
+        Ok(self.cut(4)?.get_u32())
+    }
+
+    /// A packet id, which is never 0.
+    pub(super) fn id(&mut self) -> Result<u16, Refusal> {
+        match self.u16()? {
+            0 => Err(Refusal::Malformed),
+            id => Ok(id),
         }
     }
 
-    /// A subscription; who is forgotten when it leaves is granted QoS 0, which over one connection loses nothing:
-    /// rumqttd drops all but 100 retained messages of a subscription with more.
-    fn subscribe(self, packet: &Packet) -> Result<Packet, Malformed> {
-        let mut rest = packet.body.clone();
-        let mut body = BytesMut::new();
-        body.put_u16(id(&mut rest)?);
-        if self.is_v5 {
-            let (length, header) = variable_length(&rest)?.ok_or(Malformed)?;
-            body.extend_from_slice(&cut(&mut rest, header + length)?);
-        } else {
-            body.put_u8(0);
-        }
-        while !rest.is_empty() {
-            put_text(&mut body, &text(&mut rest)?);
-            let options = cut(&mut rest, 1)?.get_u8();
-            body.put_u8(if self.transient { options & !0x03 } else { options });
-        }
-        Ok(packet.with_body(body))
+    /// A number of one to four bytes.
+    pub(super) fn variable(&mut self) -> Result<u32, Refusal> {
+        let (number, length) = variable_length(&self.0)?.ok_or(Refusal::Malformed)?;
+        self.0.advance(length);
+        u32::try_from(number).ok().ok_or(Refusal::Malformed)
     }
 
-    /// What the client is told when the broker sends this; none where 3.1.1 has no such packet.
-    pub(super) fn to_client(self, packet: Packet) -> Result<Option<Packet>, Malformed> {
-        if self.is_v5 {
-            return Ok(Some(packet));
-        }
-        let mut rest = packet.body.clone();
-        let mut body = BytesMut::new();
-        match packet.kind() {
-            CONNACK => {
-                let mut head = cut(&mut rest, 2)?;
-                body.put_u8(head.get_u8());
-                body.put_u8(return_code(head.get_u8()));
-            }
-            PUBLISH => {
-                let (before, mut payload) = split_publish(&packet)?;
-                let (length, header) = variable_length(&payload)?.ok_or(Malformed)?;
-                cut(&mut payload, header + length)?;
-                body.extend_from_slice(&before);
-                body.extend_from_slice(&payload);
-            }
-            SUBACK => {
-                body.put_u16(id(&mut rest)?);
-                let (length, header) = variable_length(&rest)?.ok_or(Malformed)?;
-                cut(&mut rest, header + length)?;
-                body.extend(rest.iter().map(|code| if *code >= 0x80 { 0x80 } else { *code }));
-            }
-            4..=7 | UNSUBACK => body.put_u16(id(&mut rest)?),
-            DISCONNECT => return Ok(None),
-            _ => return Ok(Some(packet)),
-        }
-        Ok(Some(packet.with_body(body)))
+    pub(super) fn binary(&mut self) -> Result<Bytes, Refusal> {
+        let length = usize::from(self.u16()?);
+        self.cut(length)
     }
 
-    /// What a client is told that the broker turned away without a word: not authorised.
-    pub(super) fn turned_away(self) -> &'static [u8] {
-        if self.is_v5 { &[0x20, 3, 0, 0x87, 0] } else { &[0x20, 2, 0, 5] }
+    /// A text; U+0000 has no place in one (section 1.5.4).
+    pub(super) fn text(&mut self) -> Result<String, Refusal> {
+        let text = String::from_utf8(self.binary()?.to_vec()).ok().ok_or(Refusal::Malformed)?;
+        if text.contains('\0') { Err(Refusal::Malformed) } else { Ok(text) }
+    }
+
+    /// The next so many bytes as fields of their own.
+    pub(super) fn part(&mut self, length: usize) -> Result<Self, Refusal> {
+        self.cut(length).map(Self)
+    }
+
+    pub(super) fn rest(self) -> Bytes {
+        self.0
+    }
+
+    /// What has been read since the fields were like this.
+    pub(super) fn since(&self, before: &Self) -> Bytes {
+        before.0.slice(..before.0.len().saturating_sub(self.0.len()))
+    }
+
+    fn cut(&mut self, length: usize) -> Result<Bytes, Refusal> {
+        if self.0.len() < length { Err(Refusal::Malformed) } else { Ok(self.0.split_to(length)) }
     }
 }
 
-/// A reason of MQTT 5 as 3.1.1 knows it (MQTT 3.1.1, section 3.2.2.3).
-fn return_code(reason: u8) -> u8 {
-    match reason {
-        0 => 0,
-        0x84 => 1,
-        0x85 => 2,
-        0x86 => 4,
-        0x87 | 0x8a => 5,
-        _ => 3,
+impl From<Bytes> for Fields {
+    fn from(bytes: Bytes) -> Self {
+        Self(bytes)
     }
-}
-
-/// A PUBLISH up to its packet id, and what follows.
-fn split_publish(packet: &Packet) -> Result<(Bytes, Bytes), Malformed> {
-    let mut rest = packet.body.clone();
-    let topic = usize::from(id(&mut rest)?);
-    let has_id = packet.first & 0x06 != 0;
-    let length = 2 + topic + if has_id { 2 } else { 0 };
-    if packet.body.len() < length {
-        return Err(Malformed);
-    }
-    Ok((packet.body.slice(..length), packet.body.slice(length..)))
-}
-
-fn id(rest: &mut Bytes) -> Result<u16, Malformed> {
-    Ok(cut(rest, 2)?.get_u16())
-}
-
-fn text(rest: &mut Bytes) -> Result<String, Malformed> {
-    let length = usize::from(id(rest)?);
-    String::from_utf8(cut(rest, length)?.to_vec()).ok().ok_or(Malformed)
-}
-
-fn put_text(body: &mut BytesMut, text: &str) {
-    body.put_u16(u16::try_from(text.len()).unwrap_or(u16::MAX));
-    body.extend_from_slice(text.as_bytes());
-}
-
-fn cut(rest: &mut Bytes, length: usize) -> Result<Bytes, Malformed> {
-    if rest.len() < length { Err(Malformed) } else { Ok(rest.split_to(length)) }
 }
 
 /// A number of one to four bytes (MQTT 3.1.1, section 2.2.3) and how many they are; none while it is not whole.
-fn variable_length(bytes: &[u8]) -> Result<Option<(usize, usize)>, Malformed> {
+fn variable_length(bytes: &[u8]) -> Result<Option<(usize, usize)>, Refusal> {
     let mut length = 0;
     for (place, byte) in bytes.iter().enumerate().take(4) {
         length |= usize::from(byte & 0x7f) << (7 * place);
@@ -246,136 +194,53 @@ fn variable_length(bytes: &[u8]) -> Result<Option<(usize, usize)>, Malformed> {
             return Ok(Some((length, place + 1)));
         }
     }
-    if bytes.len() >= 4 { Err(Malformed) } else { Ok(None) }
+    if bytes.len() >= 4 { Err(Refusal::Malformed) } else { Ok(None) }
 }
 
-fn put_variable_length(bytes: &mut BytesMut, mut length: usize) {
+pub(super) fn put_variable(out: &mut BytesMut, mut number: u32) {
     loop {
-        let low = u8::try_from(length & 0x7f).unwrap_or(0);
-        length >>= 7;
-        bytes.put_u8(if length > 0 { low | 0x80 } else { low });
-        if length == 0 {
+        let low = u8::try_from(number & 0x7f).unwrap_or(0);
+        number >>= 7;
+        out.put_u8(if number > 0 { low | 0x80 } else { low });
+        if number == 0 {
             return;
         }
     }
 }
 
+pub(super) fn put_text(out: &mut BytesMut, text: &str) {
+    // Every text that is sent came in as one, or is a client id made here: its length fits.
+    out.put_u16(u16::try_from(text.len()).unwrap_or(u16::MAX));
+    out.extend_from_slice(text.as_bytes());
+}
+
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
-    const V4: Dialect = Dialect { is_v5: false, transient: false };
-    const V4_CLEAN: Dialect = Dialect { is_v5: false, transient: true };
-    const V5_CLEAN: Dialect = Dialect { is_v5: true, transient: true };
-
-    fn packet(hex: &str) -> Packet {
-        let mut read = BytesMut::from(&hex::decode(hex).unwrap()[..]);
-        let packet = Packet::take(&mut read, 1 << 20).unwrap().unwrap();
-        assert!(read.is_empty());
-        packet
-    }
-
-    fn printed(packet: &Packet) -> String {
-        hex::encode(packet.encode())
+    #[test]
+    fn packets_are_taken_one_by_one_and_only_whole() {
+        let mut read = BytesMut::from(&[0xc0, 0x00, 0x32, 0x03, 0x01][..]);
+        let ping = Packet::take(&mut read, 10).unwrap().unwrap();
+        assert_eq!((ping.kind(), ping.flags(), ping.fields().is_empty()), (PINGREQ, 0, true));
+        assert_eq!(Packet::take(&mut read, 10), Ok(None));
+        read.extend_from_slice(&[2, 3]);
+        let publish = Packet::take(&mut read, 10).unwrap().unwrap();
+        assert_eq!(
+            (publish.kind(), publish.flags(), publish.fields().rest().to_vec()),
+            (3, 2, vec![1, 2, 3])
+        );
+        assert_eq!(Packet::take(&mut BytesMut::from(&[0x30, 11][..]), 10), Err(Refusal::TooLarge));
+        let endless = Packet::take(&mut BytesMut::from(&[0x30, 0x80, 0x80, 0x80, 0x80][..]), 10);
+        assert_eq!(endless, Err(Refusal::Malformed));
     }
 
     #[test]
-    fn a_connect_of_either_version_becomes_one_of_5() {
-        for (sent, told, is_v5) in [
-            // Clean session, client "a".
-            ("100d00044d51545404 02 003c 0001 61", "100e00044d51545405 02 003c 00 0001 61", false),
-            // Remembered, keep alive 0.
-            ("100d00044d51545404 00 0000 0001 61", "101300044d51545405 00 ffff 0511ffffffff 0001 61", false),
-            // A will.
-            (
-                "101300044d51545404 06 003c 0001 61 0001 74 0001 6d",
-                "101500044d51545405 06 003c 00 0001 61 00 0001 74 0001 6d",
-                false,
-            ),
-            ("100e00044d51545405 02 003c 00 0001 61", "100e00044d51545405 02 003c 00 0001 61", true),
-        ] {
-            let (dialect, connect) = Dialect::of(&packet(&sent.replace(' ', ""))).unwrap();
-            assert_eq!((printed(&connect), dialect.is_v5), (told.replace(' ', ""), is_v5), "{sent}");
-        }
-        for wrong in ["100c00064d514973647003", "c000", "100200", "1009000448545450040200"] {
-            let mut read = BytesMut::from(&hex::decode(wrong).unwrap()[..]);
-            if let Ok(Some(packet)) = Packet::take(&mut read, 1 << 20) {
-                assert_eq!(Dialect::of(&packet), Err(Malformed), "{wrong}");
-            }
-        }
-    }
-
-    #[test]
-    fn packets_of_a_client_of_3_1_1_gain_what_5_wants() {
-        for (dialect, sent, told) in [
-            (V4, "3205 0001 74 0007", "3206 0001 74 0007 00"),
-            (V4, "3004 0001 74 70", "3005 0001 74 00 70"),
-            (V4, "8206 0001 0001 74 01", "8207 0001 00 0001 74 01"),
-            (V4_CLEAN, "8206 0001 0001 74 01", "8207 0001 00 0001 74 00"),
-            (V5_CLEAN, "8207 0001 00 0001 74 2d", "8207 0001 00 0001 74 2c"),
-            (V4, "a205 0001 0001 74", "a206 0001 00 0001 74"),
-            (V4, "4002 0001", "4002 0001"),
-            (V4, "c000", "c000"),
-            (V4, "e000", "e000"),
-        ] {
-            let got = dialect.to_broker(packet(&sent.replace(' ', ""))).unwrap();
-            assert_eq!(printed(&got), told.replace(' ', ""), "{sent}");
-        }
-        for wrong in ["c00100", "f000", "2002 0000", "3001 00", "8203 0001 00"] {
-            assert!(V4.to_broker(packet(&wrong.replace(' ', ""))).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn packets_for_a_client_of_3_1_1_lose_what_it_does_not_know() {
-        for (sent, told) in [
-            ("2003 01 00 00", Some("2002 01 00")),
-            ("2003 00 86 00", Some("2002 00 04")),
-            ("3009 0001 74 03 010101 7071", Some("3005 0001 74 7071")),
-            ("9005 0001 00 01 87", Some("9004 0001 01 80")),
-            ("4004 0001 00 00", Some("4002 0001")),
-            ("b004 0001 00 00", Some("b002 0001")),
-            ("d000", Some("d000")),
-            ("e001 8e", None),
-        ] {
-            let got = V4.to_client(packet(&sent.replace(' ', ""))).unwrap();
-            assert_eq!(got.as_ref().map(printed), told.map(|told| told.replace(' ', "")), "{sent}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn whatever_comes_is_translated_or_refused(
-            bytes in proptest::collection::vec(any::<u8>(), 0..200),
-            is_v5 in any::<bool>(),
-            transient in any::<bool>(),
-        ) {
-            let dialect = Dialect { is_v5, transient };
-            let mut read = BytesMut::from(&bytes[..]);
-            while let Ok(Some(packet)) = Packet::take(&mut read, 1000) {
-                drop(Dialect::of(&packet));
-                drop(dialect.to_broker(packet.clone()));
-                drop(dialect.to_client(packet));
-            }
-        }
-
-        #[test]
-        fn a_message_goes_through_the_broker_unchanged(
-            topic in "[a-z/]{1,20}",
-            payload in proptest::collection::vec(any::<u8>(), 0..300),
-            qos in 0_u8..3,
-        ) {
-            let mut body = BytesMut::new();
-            put_text(&mut body, &topic);
-            if qos > 0 {
-                body.put_u16(7);
-            }
-            body.extend_from_slice(&payload);
-            let sent = Packet { first: PUBLISH << 4 | qos << 1, body: body.freeze() };
-            let there = V4.to_broker(sent.clone()).unwrap();
-            prop_assert_eq!(V4.to_client(there).unwrap(), Some(sent));
+    fn numbers_of_any_length_are_read_as_they_were_written() {
+        for number in [0, 1, 127, 128, 16_383, 16_384, 2_097_151, 2_097_152, 268_435_455] {
+            let mut out = BytesMut::new();
+            put_variable(&mut out, number);
+            assert_eq!(Fields(out.freeze()).variable(), Ok(number));
         }
     }
 }
