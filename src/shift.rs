@@ -133,6 +133,7 @@ impl Shift {
             queues: queues.clone(),
             registry: Arc::clone(registry),
             board: board.clone(),
+            mirrors: mirrors.clone(),
             nudges,
             topics: topics.clone(),
             replies: replies.clone(),

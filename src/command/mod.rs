@@ -73,6 +73,8 @@ pub struct Rooms {
     pub registry: Arc<Registry>,
     /// How the sources do.
     pub board: StatusBoard,
+    /// How the mirrors do.
+    pub mirrors: StatusBoard,
     /// What makes a source poll now.
     pub nudges: BTreeMap<SourceName, Nudge>,
     /// All topics.
@@ -134,7 +136,8 @@ impl Commands {
             rooms.board.clone(),
             rooms.topics.clone(),
             rooms.run.clone(),
-        );
+        )
+        .with_mirrors(rooms.mirrors.clone());
         Self { rooms, view }
     }
 

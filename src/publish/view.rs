@@ -43,6 +43,13 @@ impl View {
         Self { renderer: Renderer::new(config, store, registry, status, topics, run) }
     }
 
+    /// The same, which knows how the mirrors do.
+    #[must_use]
+    pub fn with_mirrors(mut self, mirrors: StatusBoard) -> Self {
+        self.renderer.mirrors = mirrors;
+        self
+    }
+
     /// A device as it is called, typed and decoded.
     pub fn profile(&self, device: DeviceId) -> Result<Profile, StoreError> {
         self.renderer.profile(device)

@@ -186,6 +186,7 @@ pub(crate) fn rooms(
     let rooms = Rooms {
         topics: Topics::new("sigfox2mqtt", "homeassistant"),
         board: StatusBoard::new(config.sources.iter().map(|source| source.name.clone())),
+        mirrors: StatusBoard::new([]),
         nudges: BTreeMap::new(),
         replies: replies().0,
         errands,

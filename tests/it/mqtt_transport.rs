@@ -3,6 +3,7 @@
 use sigfox2mqtt::mqtt::watch::watch;
 
 use crate::publisher_rig::{Site, config, uplink};
+use crate::support::daemon::{Gateway, command};
 use crate::support::mosquitto::{Mosquitto, free_port};
 
 const T0: i64 = 1_789_000_000;
@@ -99,4 +100,43 @@ async fn encrypted_websockets_trust_the_private_authority_and_no_other() {
     }
     let plain = refusal(&format!("url = \"ws://127.0.0.1:{}/mqtt\"", broker.port())).await;
     assert!(plain.contains("no connection"), "{plain}");
+}
+
+/// What cannot be right by itself: a person is told on the log and by the doctor, in the same words and without the secret.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_and_the_doctor_say_what_is_wrong() {
+    let folder = certificates();
+    let tls = format!(
+        "allow_anonymous true\ncertfile {folder}/server.pem\nkeyfile {folder}/server.key\ncafile {folder}/ca.pem\n"
+    );
+    let strict =
+        Mosquitto::with_files("allow_anonymous false\npassword_file {folder}/users\n", &[("users", "")])
+            .await;
+    let (encrypted, certified) =
+        (Mosquitto::with(&tls).await, Mosquitto::with(&format!("{tls}require_certificate true\n")).await);
+    let mqtts = |broker: &Mosquitto| format!("url = \"mqtts://127.0.0.1:{}\"", broker.port());
+    for protocol in [4, 5] {
+        for (lines, words) in [
+            (format!("{}\nca_file = \"{folder}/other-ca.pem\"", mqtts(&encrypted)), "mqtt.ca_file"),
+            (format!("{}\nca_file = \"{folder}/ca.pem\"", mqtts(&certified)), "client certificate"),
+            (
+                format!("url = \"{}\"\nusername = \"gw\"\npassword = \"guessed\"", strict.url()),
+                "not authorised",
+            ),
+        ] {
+            let gateway = Gateway::new(&format!(
+                "version = 1\n[gateway]\nid = \"gw\"\ndata_dir = \"{{data}}\"\n\
+                 [sources.factory]\nkind = \"sigfox\"\nurl = \"http://127.0.0.1:9\"\nlogin = \"a\"\npassword = \"b\"\n\
+                 [mqtt]\nprotocol = {protocol}\n{lines}\n"
+            ));
+            let daemon = gateway.start();
+            daemon.logged(words).await;
+            assert!(!daemon.log().contains("guessed"), "{}", daemon.log());
+            let doctor = command(&gateway.configuration()).arg("doctor").output().unwrap();
+            let said = String::from_utf8(doctor.stdout).unwrap();
+            assert!(said.contains(words) && !said.contains("guessed"), "MQTT {protocol}, {words}: {said}");
+            assert_eq!(doctor.status.code(), Some(1));
+            assert_eq!(daemon.terminate().await.code(), Some(0));
+        }
+    }
 }

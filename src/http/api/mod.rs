@@ -92,7 +92,8 @@ pub(super) fn router(rooms: Rooms, ending: CancellationToken) -> Router {
         rooms.board.clone(),
         rooms.topics.clone(),
         rooms.run.clone(),
-    );
+    )
+    .with_mirrors(rooms.mirrors.clone());
     let api = Api {
         view,
         documents: Arc::new(documents),
