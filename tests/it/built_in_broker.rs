@@ -1,8 +1,9 @@
 //! The built-in broker as its clients see it: one address, both versions of the protocol, many retained messages,
 //! clients that send nonsense.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::process::Command;
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -95,6 +96,44 @@ async fn a_broker_that_forgot_everything_has_our_retained_documents_again() {
         assert!(seen.until(document, 1).await[0].retain, "{document}");
     }
     publishing.stop().await;
+}
+
+/// What mosquitto's clients say and expect, in either version and with any QoS.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_clients_of_mosquitto_are_served() {
+    let (address, _tasks) = open().await;
+    let port = address.port().to_string();
+    for version in ["mqttv311", "mqttv5"] {
+        for qos in ["0", "1", "2"] {
+            let topic = format!("t/{version}/{qos}");
+            let client = |program: &str, more: &[&str]| {
+                let mut command = Command::new(program);
+                command.args(["-p", &port, "-V", version, "-q", qos, "-t", &topic]).args(more);
+                command
+            };
+            let published = client("mosquitto_pub", &["-r", "-m", "kept"]).status().unwrap();
+            assert!(published.success(), "{topic}");
+            let seen = client("mosquitto_sub", &["-C", "1", "-W", "20", "-F", "%r %p"]).output().unwrap();
+            assert_eq!(String::from_utf8_lossy(&seen.stdout), "1 kept\n", "{topic}");
+            // Who is remembered gets what came meanwhile.
+            let name = format!("sleeper-{version}-{qos}");
+            let remembered = ["-c", "-i", &name, "-W", "20"];
+            let remembered =
+                [&remembered[..], if version == "mqttv5" { &["-x", "60"] } else { &[] }].concat();
+            let come = |more: &[&str]| client("mosquitto_sub", &[&remembered[..], more].concat()).output();
+            assert!(come(&["-E"]).unwrap().status.success(), "{topic}");
+            assert!(client("mosquitto_pub", &["-m", "meanwhile"]).status().unwrap().success());
+            if qos != "0" {
+                let seen = come(&["-C", "2", "-F", "%r %p"]).unwrap();
+                let lines = String::from_utf8_lossy(&seen.stdout).into_owned();
+                assert_eq!(
+                    BTreeSet::from_iter(lines.lines()),
+                    BTreeSet::from(["0 meanwhile", "1 kept"]),
+                    "{topic}"
+                );
+            }
+        }
+    }
 }
 
 /// Packets that a client could send, some bytes of them changed, from either version; the broker serves others on.
