@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::process::Command;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::publisher_rig::{Site, config, factory, uplink};
 use crate::support::subscriber::Subscriber;
+use crate::support::within;
 
 const T0: i64 = 1_789_000_000;
 
@@ -59,14 +61,15 @@ async fn five_thousand_retained_documents_reach_a_new_subscriber_whatever_qos_an
     let first = Subscriber::start(address.port(), "sigfox2mqtt/bridge/devices").await;
     let publishing = site.publish();
     // The index is sent last.
-    first.until("bridge/devices", 1).await;
+    let told = || !first.on("bridge/devices").is_empty();
+    within(Duration::from_secs(180), "all documents", told).await;
     publishing.stop().await;
     for subscriber in [
         Subscriber::start_at_most_once(address.port(), "sigfox2mqtt/device/#").await,
         Subscriber::start(address.port(), "sigfox2mqtt/device/#").await,
         Subscriber::start_remembered(address.port(), "sigfox2mqtt/device/#").await,
     ] {
-        subscriber.until("", 5_000).await;
+        within(Duration::from_secs(180), "5,000 documents", || subscriber.count() >= 5_000).await;
         assert_eq!(subscriber.on("/info").len(), 2_500);
         assert_eq!(subscriber.on("/downlink").len(), 2_500);
     }

@@ -17,6 +17,8 @@ function decodeUplink(input) {
 }
 "#;
 
+const FIELDS: [&str; 5] = ["air temperature", "a.b", "x/y+#", "💧", "it's \"{{ 1 }}\""];
+
 fn names() -> Vec<String> {
     vec!["a/b".to_owned(), "#".to_owned(), "+/+".to_owned(), "Tank 💧 3".to_owned(), "n".repeat(10_000)]
 }
@@ -38,6 +40,10 @@ async fn names_of_any_kind_are_told_as_they_are_and_never_in_a_topic() {
             broker.url(),
             toml(script.to_str().unwrap())
         );
+        // What a script gives is known to Home Assistant where the configuration describes it.
+        for (number, field) in FIELDS.iter().enumerate() {
+            lines.push_str(&format!("[decoders.vendor.fields.{}]\nname = \"Field {number}\"\n", toml(field)));
+        }
         let ids: Vec<String> = (1..=names().len()).map(|number| format!("{number:X}F")).collect();
         for (id, name) in ids.iter().zip(names()) {
             lines.push_str(&format!("[devices.{id}]\nname = {}\ndecoder = \"vendor\"\n", toml(&name)));
