@@ -106,7 +106,7 @@ impl Connect {
             let delay_s = number(&told, WILL_DELAY).unwrap_or(0);
             let (topic, payload) = (fields.text()?, fields.binary()?);
             // Its expiry begins when it is published.
-            let message = Message::new(topic, payload, (will_qos, flags & 0x20 != 0), &told, now)?;
+            let message = Message::new(topic, &payload, (will_qos, flags & 0x20 != 0), &told, now)?;
             will = Some(Will { message, delay_s });
         }
         let user = if flags & 0x80 != 0 { Some(fields.text()?) } else { None };

@@ -57,7 +57,7 @@ impl Publish {
         if number(&properties, ALIAS).is_some() {
             return Err(Refusal::Alias);
         }
-        let message = Message::new(topic, fields.rest(), (qos, flags & 0x01 != 0), &properties, now)?;
+        let message = Message::new(topic, &fields.rest(), (qos, flags & 0x01 != 0), &properties, now)?;
         Ok(Self { id, message })
     }
 }
@@ -66,7 +66,7 @@ impl Message {
     /// A message with its QoS and whether it is retained.
     pub(super) fn new(
         topic: String,
-        payload: Bytes,
+        payload: &[u8],
         (qos, retain): (u8, bool),
         properties: &[Property],
         now: Instant,
@@ -82,7 +82,7 @@ impl Message {
         }
         let expires = expiry.and_then(|expiry| now.checked_add(expiry));
         // A copy: what is kept must not hold on to the buffer that it was read into.
-        let payload = Bytes::copy_from_slice(&payload);
+        let payload = Bytes::copy_from_slice(payload);
         Ok(Self { topic, payload, qos, retain, expires, properties: raw.freeze() })
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use proptest::prelude::*;
 use tokio::time::Instant;
 
@@ -34,8 +34,7 @@ fn client(remembered_s: u32) -> Connect {
 }
 
 fn message(topic: &str, payload: &str, qos: u8, retain: bool) -> Message {
-    let payload = Bytes::copy_from_slice(payload.as_bytes());
-    Message::new(topic.to_owned(), payload, (qos, retain), &[], Instant::now()).unwrap()
+    Message::new(topic.to_owned(), payload.as_bytes(), (qos, retain), &[], Instant::now()).unwrap()
 }
 
 fn wanted(filter: &str, qos: u8) -> Vec<Wanted> {
