@@ -122,7 +122,7 @@ impl Site {
     /// their credentials asks these sources for a poll meanwhile.
     async fn settle(&self, refused: &[&str]) {
         let limit = Instant::now() + LIMIT;
-        let (mut rounds, mut well) = (0_u64, BTreeSet::new());
+        let (mut rounds, mut well) = (0_u64, BTreeSet::<&str>::new());
         while !(self.is_all_there() && well.len() == SOURCES.len()) {
             assert!(Instant::now() < limit, "{}\nlog:\n{}", self.unsettled(), self.daemon.log());
             if self.cloud.faults_left() == 0 {
