@@ -59,7 +59,9 @@ enum Verb {
 }
 
 pub(crate) fn execute(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
-    let ask = |question| reading::answer(globals, &Question::Store(question));
+    let ask = |question| {
+        output::meanwhile("reading the store", || reading::answer(globals, &Question::Store(question)))
+    };
     let (form, answer) = match &args.verb {
         Verb::Stats { form } => (form, ask(StoreQuestion::Stats)?),
         Verb::Verify { form } => (form, ask(StoreQuestion::Verify)?),
@@ -71,7 +73,8 @@ pub(crate) fn execute(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
         }
         Verb::Restore { file, form } => {
             let config = globals.load_as_guest()?;
-            let records = Store::restore(&config.gateway.data_dir, file)?;
+            let restored = || Store::restore(&config.gateway.data_dir, file);
+            let records = output::meanwhile("writing the store", restored)?;
             (form, json!({ "file": file, "records": records }))
         }
     };

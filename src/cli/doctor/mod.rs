@@ -64,7 +64,7 @@ pub(crate) fn execute(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
     findings.extend(host::look(config, clock::now()));
     findings.extend(listener::look(config));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    findings.extend(runtime.block_on(async {
+    let tried = async {
         let mut findings = Vec::new();
         for source in &config.sources {
             findings.extend(source::try_out(source).await);
@@ -74,7 +74,8 @@ pub(crate) fn execute(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
         }
         findings.extend(broker::try_out(config).await);
         findings
-    }));
+    };
+    findings.extend(output::meanwhile("trying sources, mirrors and broker", || runtime.block_on(tried)));
     let exit = if findings.iter().any(|finding| finding.verdict == Verdict::Fail) {
         Exit::Failed
     } else {

@@ -189,7 +189,10 @@ pub(crate) fn transmitted(
     let answered = |item: &Downlink| item.uplink == Some(seen.uplink) && item.data == Some(data);
     // Each poll says it again.
     let is_known = sheet.items().iter().any(|item| answered(item) && item.via.as_deref() == Some(DIRECT));
-    let fixed = |item: &Downlink| in_fixed_answer(item) && item.data == Some(data) && is_before(item, seen);
+    // An uplink's time has whole seconds; of the same one, that it was answered with these bytes decides.
+    let fixed = |item: &Downlink| {
+        !is_known && in_fixed_answer(item) && item.data == Some(data) && stood_before(item, seen)
+    };
     let mut went_out = false;
     for place in sheet.places(|item| item.state == DownlinkState::Armed && (answered(item) || fixed(item))) {
         went_out |= sheet.enter_with(place, Cause::Emitted, |item| {
@@ -218,11 +221,16 @@ pub(crate) fn transmitted(
 
 /// Whether it stood in the fixed answer when this uplink asked, and has ended otherwise since.
 fn was_taken_down(item: &Downlink, seen: &Seen) -> bool {
-    let stood = item.history.iter().rfind(|(state, _)| *state == DownlinkState::Armed);
     matches!(item.state, DownlinkState::Cancelled | DownlinkState::Expired)
         && item.via.as_deref() == Some(DIRECT)
         && item.uplink.is_none()
-        && stood.is_some_and(|(_, since)| since.as_seconds() <= seen.uplink.seconds)
+        && stood_before(item, seen)
+}
+
+/// Whether it was brought to the fixed answer before this uplink; that the cloud has confirmed it may have come later.
+fn stood_before(item: &Downlink, seen: &Seen) -> bool {
+    let stood = item.history.iter().rfind(|(state, _)| *state == DownlinkState::Armed);
+    stood.is_some_and(|(_, since)| since.as_seconds() <= seen.uplink.seconds)
 }
 
 /// Concludes what an uplink shows about earlier downlinks. Seeing the same uplink again changes nothing more.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Queue, at, data, device, order, reported, rules, uplink};
 use crate::downlink::machine::{
-    Cause, Entry, Rules, Seen, ask, hand, observe, push, report, transmitted, used_today,
+    Cause, Entry, Rules, Seen, Settled, ask, hand, observe, push, report, settle, transmitted, used_today,
 };
 use crate::downlink::order::{Expiry, Order, Report};
 use crate::model::DownlinkState::{Acked, Armed, Failed, Queued, Sent};
@@ -221,7 +221,9 @@ fn what_the_network_says_an_uplink_was_answered_with_is_evidence() {
     queue.apply(hand(&queue.items, Cause::Answered, &rules(), at(10)).0);
     queue.apply(transmitted(&queue.items, &seen(3, 9), order("a", 1).data, at(60)));
     assert_eq!(queue.item("a").state, Armed);
-    queue.apply(transmitted(&queue.items, &seen(4, 20), order("a", 1).data, at(60)));
+    // Fetched in the second in which it was written, and before the cloud had confirmed it.
+    queue.apply(settle(&queue.items, &"a".parse().unwrap(), &Settled::Accepted, at(12)));
+    queue.apply(transmitted(&queue.items, &seen(4, 10), order("a", 1).data, at(60)));
     assert_eq!((queue.item("a").state, queue.item("a").evidence), (Sent, Some(Evidence::Network)));
     queue.ask(5, at(70));
     queue.ask(6, at(700));
