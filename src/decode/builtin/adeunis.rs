@@ -68,6 +68,9 @@ fn temp(payload: &[u8]) -> Decoded {
         };
         decoded.fields.insert(name.to_owned(), value);
     }
+    if decoded == Decoded::default() {
+        decoded.errors.push("the frame names no sensor (expected one or two)".to_owned());
+    }
     decoded
 }
 
