@@ -126,7 +126,7 @@ impl Site {
         while !(self.is_all_there() && well.len() == SOURCES.len()) {
             assert!(Instant::now() < limit, "{}\nlog:\n{}", self.unsettled(), self.daemon.log());
             if self.cloud.faults_left() == 0 {
-                well.extend(SOURCES.iter().filter(|source| self.is(source, "ok")));
+                well.extend(SOURCES.into_iter().filter(|source| self.is(source, "ok")));
             }
             if rounds % 50 == 49 {
                 for source in refused {
