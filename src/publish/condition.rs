@@ -35,9 +35,9 @@ pub enum Status {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Complaint {
     /// `store`, `broker` or `source NAME`.
-    part: String,
+    pub part: String,
     /// In a person's words.
-    reason: String,
+    pub reason: String,
 }
 
 impl Condition {

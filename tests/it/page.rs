@@ -213,6 +213,10 @@ async fn what_the_gateway_does_and_by_which_settings_is_shown_without_a_secret()
         assert!(page.contains(words), "{words}: {page}");
     }
     assert!(!page.contains("writer") && !page.contains("callback-token"), "a secret: {page}");
+    let shown = listener.request(Method::GET, "/").bearer_auth("writer").send().await.unwrap();
+    let page = shown.text().await.unwrap();
+    let notice = page.split("<p class=\"notice\">").nth(1).unwrap().split("</p>").next().unwrap();
+    assert!(notice.contains("<strong>broker</strong>, <strong>source factory</strong>"), "{notice}");
     listener.end().await;
 }
 

@@ -8,7 +8,7 @@ use super::frame::{Page, Tab};
 use super::roster::{Roster, catalogue};
 use super::{icon, words};
 use crate::model::{Device, SourceName, Timestamp, Uplink};
-use crate::publish::{Availability, Presence};
+use crate::publish::{Availability, Condition, Presence};
 use crate::store::StoreError;
 
 /// How many devices one page has: what a phone still shows at once, of a thousand.
@@ -16,6 +16,9 @@ const AT_ONCE: usize = 50;
 
 /// How many values of a device its row has.
 const VALUES: usize = 6;
+
+/// How many parts that are not well are named.
+const COMPLAINTS: usize = 4;
 
 /// Which devices are asked for.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -38,7 +41,12 @@ struct Entry {
 }
 
 /// The page.
-pub(super) fn page(roster: &Roster, filter: &Filter, now: Timestamp) -> Result<Page, StoreError> {
+pub(super) fn page(
+    roster: &Roster,
+    filter: &Filter,
+    condition: &Condition,
+    now: Timestamp,
+) -> Result<Page, StoreError> {
     let devices: Vec<Device> = roster.store.devices()?.into_iter().filter(|device| !device.gone).collect();
     roster.keep_only(&devices);
     let all: Vec<Entry> =
@@ -55,6 +63,7 @@ pub(super) fn page(roster: &Roster, filter: &Filter, now: Timestamp) -> Result<P
             h1 { "Devices" }
             p.summary { (count.markup()) }
         }
+        (notice(condition))
         (form(filter))
         div {
             @if rows.is_empty() { (nothing(count.all)) } @else { (table(&rows)) }
@@ -120,6 +129,23 @@ impl Count {
             strong { (self.all) } " in all, " strong { (self.online) } " online"
             @if self.offline > 0 { ", " strong.bad { (self.offline) } " offline" }
             @if unknown > 0 { ", " (unknown) " not known yet" }
+        }
+    }
+}
+
+/// That something is not well, for who looks at nothing else; one line, whatever it is.
+fn notice(condition: &Condition) -> Markup {
+    html! {
+        @if !condition.reasons.is_empty() {
+            p.notice {
+                "Not all is well: "
+                @for (number, complaint) in condition.reasons.iter().take(COMPLAINTS).enumerate() {
+                    @if number > 0 { ", " }
+                    strong { (complaint.part) }
+                }
+                @if condition.reasons.len() > COMPLAINTS { " and others" }
+                ". " a href="gateway" { "See why" } "."
+            }
         }
     }
 }

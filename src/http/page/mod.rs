@@ -47,7 +47,7 @@ use crate::control::Desk;
 use crate::ingest::StatusBoard;
 use crate::logging::Recent;
 use crate::model::{DeviceId, Timestamp};
-use crate::publish::Name;
+use crate::publish::{Condition, Name, Run};
 use crate::store::StoreError;
 
 /// What pages are made from.
@@ -58,6 +58,7 @@ struct Site {
     policy: HeaderValue,
     roster: Roster,
     board: StatusBoard,
+    run: Run,
     recent: Recent,
     desk: Desk,
 }
@@ -75,6 +76,7 @@ pub(super) fn router(rooms: &Rooms, closing: CancellationToken) -> Router {
         policy: policy(tiles(&rooms.config)),
         roster: Roster::new(rooms),
         board: rooms.board.clone(),
+        run: rooms.run.clone(),
         recent: rooms.recent.clone(),
         desk: Desk::new(rooms.clone()),
     };
@@ -174,7 +176,11 @@ impl Site {
 
 async fn show_devices(State(site): Shared, filter: Result<Query<Filter>, QueryRejection>) -> Response {
     let filter = filter.map(|Query(filter)| filter).unwrap_or_default();
-    site.read(move |site, now| devices::page(&site.roster, &filter, now)).await
+    site.read(move |site, now| {
+        let condition = Condition::look(&site.roster.store, &site.run, &site.board);
+        devices::page(&site.roster, &filter, &condition, now)
+    })
+    .await
 }
 
 async fn show_device(
