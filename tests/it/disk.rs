@@ -1,6 +1,8 @@
 //! The whole gateway on a disk that fails and by a clock that jumps: what was answered with 2xx is not lost.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -140,6 +142,59 @@ async fn a_disk_that_takes_nothing_is_said_and_waited_out() {
         waits_out(READ_ONLY, "the disk is read-only"),
         waits_out(FAILING, "the disk is failing"),
     );
+}
+
+/// Gives the program a small file system of its own, which is full for as long as a file says so.
+const SMALL: &str = r#"
+mount -t tmpfs -o size=24m none "$DATA" || exit
+while kill -0 $$ 2>/dev/null; do
+    if [ -e "$FULL" ]; then
+        [ -e "$DATA/filler" ] || head -c 100000000 /dev/zero > "$DATA/filler" 2>/dev/null
+    else
+        rm -f "$DATA/filler"
+    fi
+    sleep 0.05
+done &
+exec "$@"
+"#;
+
+#[tokio::test]
+async fn a_small_file_system_that_is_full_is_said_and_waited_out() {
+    let may_mount = Command::new("unshare").args(["-rm", "mount", "-t", "tmpfs", "none", "/mnt"]).status();
+    if !may_mount.is_ok_and(|status| status.success()) {
+        println!("nobody may mount a file system here: not tried");
+        return;
+    }
+    let mut site = Site::new().await;
+    let subscriber = Subscriber::start(site.broker.port(), "sigfox2mqtt/#").await;
+    let full = site.gateway.data().with_extension("full");
+    fs::create_dir(site.gateway.data()).unwrap();
+    let mut small = Command::new("unshare");
+    small.args(["-rm", "sh", "-c", SMALL, "sh", env!("CARGO_BIN_EXE_sigfox2mqtt"), "--config"]);
+    small.arg(site.gateway.configuration()).env("NO_COLOR", "1");
+    let daemon = site.gateway.start_as({
+        small.env("DATA", site.gateway.data()).env("FULL", &full);
+        small
+    });
+    site.bring_many(&daemon, 10).await;
+    fs::write(&full, "").unwrap();
+    let limit = Instant::now() + RECOVERY;
+    while site.bring(&daemon).await {
+        assert!(Instant::now() < limit, "it never was full");
+    }
+    let (status, health) = site.health(&daemon).await;
+    assert_eq!(status, 503, "{health}");
+    assert_eq!(health["reasons"][0]["reason"], json!("the disk is full"), "{health}");
+    fs::remove_file(&full).unwrap();
+    let limit = Instant::now() + RECOVERY;
+    while !site.bring(&daemon).await {
+        assert!(Instant::now() < limit, "{}", daemon.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    site.bring_many(&daemon, 10).await;
+    within(RECOVERY, "all that was accepted", || site.accepted.is_subset(&ids(&subscriber))).await;
+    println!("24 MB, full once: {} accepted, {} refused, lost: 0", site.accepted.len(), site.refused);
+    daemon.kill();
 }
 
 /// Longer in `tests/long/disk`.
