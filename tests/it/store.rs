@@ -87,7 +87,7 @@ fn a_store_of_a_newer_program_is_refused_in_a_sentence() {
     let (code, said) = refusal(command(&gateway.configuration()));
     assert_eq!(code, Some(1), "{said}");
     assert!(
-        said.contains("is of version 99, this program knows up to 1 (expected a newer program"),
+        said.contains("is of version 99, this program knows up to 2 (expected a newer program"),
         "{said}"
     );
     assert_eq!(run(&gateway, &["messages"]).0, Some(1), "nor is it read");
