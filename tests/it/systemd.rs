@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+use tokio::task::JoinSet;
 
 use crate::support::daemon::{Gateway, address_in, command};
 use crate::support::mosquitto::{Mosquitto, free_port};
@@ -137,7 +138,7 @@ async fn the_service_manager_is_told_of_every_turn() {
     }
 }
 
-/// What systemd compares `MONOTONIC_USEC` with (sd_notify(3)).
+/// What systemd compares `MONOTONIC_USEC` with (`sd_notify(3)`).
 fn monotonic_us() -> i64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     now.tv_sec * 1_000_000 + now.tv_nsec / 1_000
@@ -154,10 +155,11 @@ async fn a_disk_that_does_not_answer_ends_the_feeding_until_it_does() {
     let uplink = r#"{"device":"4D9A83","data":"17","time":1789000000,"seqNumber":1}"#;
     drop(rustls::crypto::ring::default_provider().install_default());
     let callback = reqwest::Client::new().post(url).bearer_auth("token").body(uplink);
-    let answer = tokio::spawn(callback.send());
+    let mut asking = JoinSet::new();
+    asking.spawn(callback.send());
     service.starves(WATCHDOG);
-    if answer.is_finished() {
-        let status = answer.await.unwrap().unwrap().status();
+    if let Some(answer) = asking.try_join_next() {
+        let status = answer.unwrap().unwrap().status();
         assert!(status.is_server_error(), "{status}: what is not on the disk is not acknowledged");
     }
     service.shim.disk(0, 0);

@@ -1,6 +1,7 @@
 //! The files under `config/` and the reference page say what the table of keys says.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::environment;
@@ -19,11 +20,9 @@ fn parse_with_files(text: &str) -> Result<Loaded, Problems> {
     let folder = tempfile::tempdir().unwrap();
     let named = text.lines().filter_map(|line| line.trim_start_matches('#').split_once(" = "));
     for (_, value) in named.filter(|(key, _)| key.ends_with("_file") || *key == "script") {
-        fs::write(
-            folder.path().join(value.trim_matches('"')),
-            "function decodeUplink(input) { return {} }\n",
-        )
-        .unwrap();
+        let file = folder.path().join(value.trim_matches('"'));
+        fs::write(&file, "function decodeUplink(input) { return {} }\n").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     }
     Config::parse(text, "c.toml", folder.path(), &environment(&[]))
 }
