@@ -49,6 +49,22 @@ pub enum Name {
 }
 
 impl Name {
+    /// The device that it is a document of.
+    pub(super) fn device(&self) -> Option<DeviceId> {
+        match self {
+            Self::Info(device)
+            | Self::Discovery(device)
+            | Self::Component(device, ..)
+            | Self::Availability(device)
+            | Self::State(device)
+            | Self::Attribute(device, _)
+            | Self::Location(device)
+            | Self::Downlink(device)
+            | Self::Item(device, _) => Some(*device),
+            _ => None,
+        }
+    }
+
     /// Whether each uplink of a device may change it, or nothing is lost when others come first.
     pub(super) fn is_of_uplinks(&self) -> bool {
         *self >= Self::Availability(DeviceId::new(0, 1))

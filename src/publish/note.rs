@@ -75,6 +75,16 @@ pub(super) fn set_entities(
     store.set_note(&entities_key(owner), list.as_bytes())
 }
 
+/// Whether a device's documents were taken back because it was filtered out.
+pub(super) fn is_taken_back(store: &Store, device: DeviceId) -> Result<bool, StoreError> {
+    Ok(store.note(&taken_back_key(device))?.as_deref() == Some(YES))
+}
+
+/// Keeps that.
+pub(super) fn set_taken_back(store: &Store, device: DeviceId, is_it: bool) -> Result<(), StoreError> {
+    store.set_note(&taken_back_key(device), if is_it { YES } else { NO })
+}
+
 /// Where the last run published: base, prefix of discovery, and its mode.
 pub(super) fn place(store: &Store) -> Result<Option<Place>, StoreError> {
     let note = store.note(PLACE)?.unwrap_or_default();
@@ -104,6 +114,10 @@ fn mode_of(text: &str) -> DiscoveryMode {
         "component" => DiscoveryMode::Component,
         _ => DiscoveryMode::Off,
     }
+}
+
+fn taken_back_key(device: DeviceId) -> String {
+    format!("publish/taken back/{:08X}", device.number())
 }
 
 fn entities_key(owner: Owner) -> String {

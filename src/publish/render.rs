@@ -89,6 +89,11 @@ impl Renderer {
 
     /// The message of a retained document, as it is now.
     pub(super) fn retained(&self, name: &Name, now: Timestamp) -> Result<Rendered, StoreError> {
+        if let Some(device) = name.device() {
+            if self.is_filtered_out(device)? {
+                return Ok(Rendered::Clear);
+            }
+        }
         match name {
             Name::BridgeState => Ok(Rendered::Nothing),
             Name::BridgeInfo => Ok(Rendered::Keep(self.bridge_info())),
@@ -124,6 +129,22 @@ impl Renderer {
                 })
             }
         }
+    }
+
+    /// Whether the filters of its source no longer take a device that the store knows.
+    pub(super) fn is_filtered_out(&self, id: DeviceId) -> Result<bool, StoreError> {
+        let Some(device) = self.store.device(id)? else { return Ok(false) };
+        let Some(source) = self.config.sources.iter().find(|source| source.name == device.source) else {
+            return Ok(false);
+        };
+        let is_type_taken = match &device.device_type {
+            Some(id) if !source.filter.takes_type(id, None) => {
+                let kept = self.store.device_type(&device.source, id)?;
+                kept.is_some_and(|kept| source.filter.takes_type(id, kept.name.as_deref()))
+            }
+            _ => true,
+        };
+        Ok(!is_type_taken || !source.filter.takes_device(device.id))
     }
 
     fn location(&self, device: DeviceId) -> Result<Rendered, StoreError> {

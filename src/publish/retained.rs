@@ -78,6 +78,15 @@ impl Retained {
             Name::Downlink(device),
             Name::Devices,
         ]);
+        let (is_out, was_out) =
+            (renderer.is_filtered_out(device)?, note::is_taken_back(&renderer.store, device)?);
+        if is_out || was_out {
+            // What stands at the broker is taken back, or told again. A crash in between does so once more.
+            self.stale.extend(renderer.state_names(device)?);
+        }
+        if is_out != was_out {
+            note::set_taken_back(&renderer.store, device, is_out)?;
+        }
         self.discovery_changed(renderer, Some(device))
     }
 
@@ -149,8 +158,11 @@ impl Retained {
             names.extend([Name::BridgeState, Name::BridgeInfo, Name::Health, Name::Devices]);
             names.extend(renderer.status.all().into_keys().map(Name::Source));
             for device in renderer.store.devices()? {
+                let documents = renderer.state_names(device.id)?;
+                // Here nobody has them yet, whatever the broker remembers of our session.
+                self.stale.extend(documents.iter().cloned());
                 names.push(Name::Info(device.id));
-                names.extend(renderer.state_names(device.id)?);
+                names.extend(documents);
                 let items = note::items(&renderer.store, device.id)?;
                 names.extend(items.into_iter().map(|item| Name::Item(device.id, item)));
             }

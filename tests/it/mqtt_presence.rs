@@ -1,5 +1,7 @@
 //! What Home Assistant and other watchers are told: availability, discovery, health, attributes.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use sigfox2mqtt::clock;
 use sigfox2mqtt::ingest::SourceState;
@@ -74,7 +76,31 @@ async fn devices_and_gateway_are_discovered_and_forgotten_with_the_mode() {
     let publishing = site.publish();
     assert!(subscriber.until(sensor, 2).await[1].payload.is_empty());
     assert!(old.until("/state", 2).await[1].payload.is_empty(), "nothing is left below the old base");
+    let new = Subscriber::start(broker.port(), "other/#").await;
+    let state = new.until("other/device/1A2B3C/state", 1).await;
+    assert!(!state[0].payload.is_empty(), "below the new one all is told, in the session of before too");
     publishing.stop().await;
+}
+
+#[tokio::test]
+async fn a_device_that_is_filtered_out_is_cleared_and_told_again_when_it_is_taken_again() {
+    let broker = Mosquitto::start().await;
+    let subscriber = Subscriber::start(broker.port(), "#").await;
+    let mut site = Site::new(&lines(&broker, ""));
+    let devices = ["1A2B3C", "3068E"].map(|device| uplink(device, now() - 60, "012c80"));
+    site.store.record_sweep(&devices, None).unwrap();
+    for (taken, times) in [(true, 1), (false, 2), (true, 3)] {
+        let filter = &mut Arc::make_mut(&mut site.config).sources[0].filter;
+        filter.except_devices = if taken { Vec::new() } else { vec!["1A2B3C".to_owned()] };
+        let publishing = site.publish();
+        site.drained().await;
+        for topic in ["device/1A2B3C/state", "device/1A2B3C/info", "sigfox2mqtt_gw_1A2B3C/config"] {
+            let told = subscriber.until(topic, times).await;
+            assert_eq!(told[times - 1].payload.is_empty(), !taken, "{topic}");
+        }
+        publishing.stop().await;
+    }
+    assert!(subscriber.on("device/3068E/state").iter().all(|message| !message.payload.is_empty()));
 }
 
 #[tokio::test]
