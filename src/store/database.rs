@@ -15,7 +15,7 @@ use super::bucket::{Bucket, NamedTree};
 use super::buckets::Buckets;
 use super::commit::{Commit, Place};
 use super::error::StoreError;
-use super::flush::{flush, flush_blocking};
+use super::flush::{WAKING, flush};
 use super::layout::{Table, Week};
 
 const SCHEMA_KEY: &str = "schema";
@@ -71,6 +71,7 @@ impl Database {
             let tree = db.open_tree(table.name())?;
             tables.insert(table, Arc::new(NamedTree { name: table.name().to_owned(), tree }));
         }
+        db.drop_tree(WAKING)?;
         let buckets = Buckets::load(&db)?;
         let file = File::open(path.join("db"))?;
         Ok(Self {
@@ -209,21 +210,14 @@ impl Database {
     /// Makes every commit so far durable. sled's flush hands its buffers to the system but does not wait for the
     /// disk, so the file is synced by ourselves.
     pub(super) async fn sync(&self) -> Result<(), StoreError> {
-        let flushed = flush(&self.db).await;
-        let file = Arc::clone(&self.file);
-        let synced = match flushed {
-            Ok(_) => tokio::task::spawn_blocking(move || file.sync_all().map_err(StoreError::from))
-                .await
-                .unwrap_or_else(|error| Err(StoreError::Failing(error.to_string()))),
-            Err(error) => Err(error.into()),
-        };
-        self.synced(synced)
+        let (db, file) = (self.db.clone(), Arc::clone(&self.file));
+        let synced = tokio::task::spawn_blocking(move || flush_and_sync(&db, &file)).await;
+        self.synced(synced.unwrap_or_else(|error| Err(StoreError::Failing(error.to_string()))))
     }
 
     /// As `sync`, for who may block.
     pub(super) fn sync_blocking(&self) -> Result<(), StoreError> {
-        let flushed = flush_blocking(&self.db).map_err(StoreError::from);
-        self.synced(flushed.and_then(|_| Ok(self.file.sync_all()?)))
+        self.synced(flush_and_sync(&self.db, &self.file))
     }
 
     /// After a failed sync the system may forget what it could not write: nothing of it is to be trusted.
@@ -330,6 +324,20 @@ impl Database {
     fn trouble_now(&self) -> MutexGuard<'_, Option<StoreError>> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Drop for Database {
+    /// sled flushes what is dropped, and would wait for good if that failed.
+    fn drop(&mut self) {
+        if let Err(error) = flush(&self.db) {
+            tracing::debug!(%error, "what is dropped is not written");
+        }
+    }
+}
+
+fn flush_and_sync(db: &sled::Db, file: &File) -> Result<(), StoreError> {
+    flush(db)?;
+    Ok(file.sync_all()?)
 }
 
 /// The directory is ours, so a lock on the database is what a handle of this process, just dropped, has left to
