@@ -5,8 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Bound;
 use std::sync::Arc;
 
+use super::backwards::Backwards;
 use super::error::StoreError;
 use super::layout::UplinkKey;
 use super::packs::{PackReader, Packs};
@@ -80,7 +82,11 @@ impl Bucket {
 
     fn loose_entries(&self, (first, last): (UplinkKey, UplinkKey), backwards: bool) -> Entries {
         let heads = self.loose.values().rev().map(|named| LooseHead {
-            rest: named.tree.range(first.as_slice()..=last.as_slice()),
+            rest: if backwards {
+                Box::new(Backwards::new(&named.tree, first, Bound::Included(last)))
+            } else {
+                Box::new(named.tree.range(first.as_slice()..=last.as_slice()))
+            },
             next: None,
             _tree: Arc::clone(named),
         });
@@ -100,7 +106,7 @@ pub(super) struct Entries {
 }
 
 struct LooseHead {
-    rest: sled::Iter,
+    rest: Box<dyn Iterator<Item = sled::Result<(sled::IVec, sled::IVec)>> + Send>,
     next: Option<(UplinkKey, sled::IVec)>,
     /// Keeps the tree from being dropped.
     _tree: Arc<NamedTree>,
@@ -113,11 +119,9 @@ impl fmt::Debug for LooseHead {
 }
 
 impl LooseHead {
-    fn key(&mut self, backwards: bool) -> Result<Option<UplinkKey>, StoreError> {
+    fn key(&mut self) -> Result<Option<UplinkKey>, StoreError> {
         while self.next.is_none() {
-            let Some(next) = (if backwards { self.rest.next_back() } else { self.rest.next() }) else {
-                return Ok(None);
-            };
+            let Some(next) = self.rest.next() else { return Ok(None) };
             let (key, value) = next?;
             match UplinkKey::try_from(key.as_ref()) {
                 Ok(key) => self.next = Some((key, value)),
@@ -146,7 +150,7 @@ impl Entries {
     fn next_key(&mut self) -> Result<Option<UplinkKey>, StoreError> {
         let mut keys = Vec::with_capacity(self.heads.len() + 1);
         for head in &mut self.heads {
-            keys.extend(head.key(self.backwards)?);
+            keys.extend(head.key()?);
         }
         if let Some(packed) = &mut self.packed {
             keys.extend(packed.key()?);

@@ -6,6 +6,7 @@
 
 mod asks;
 mod backup;
+mod backwards;
 mod bucket;
 mod buckets;
 mod commit;

@@ -1,8 +1,10 @@
 //! The packed records of a week: values of many records, found by the key of one.
 
 use std::fmt;
+use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use super::backwards::Backwards;
 use super::bucket::NamedTree;
 use super::error::StoreError;
 use super::layout::{UplinkKey, key_after, key_before};
@@ -32,11 +34,14 @@ impl Packs {
 
     /// The pack of the same device that begins with this key, or last before it.
     pub(super) fn around(&self, key: &UplinkKey) -> Result<Option<(UplinkKey, sled::IVec)>, StoreError> {
-        let found = self.named.tree.range(..=key.as_slice()).next_back().transpose()?;
-        Ok(found.and_then(|(first, value)| {
-            let first = UplinkKey::try_from(first.as_ref()).ok()?;
-            is_of_device(&first, key).then_some((first, value))
-        }))
+        let found = self.backwards(Bound::Included(*key), key).next().transpose()?;
+        Ok(found.and_then(|(first, value)| Some((UplinkKey::try_from(first.as_ref()).ok()?, value))))
+    }
+
+    /// The packs of a device, the last before an end first.
+    fn backwards(&self, end: Bound<UplinkKey>, of_device: &UplinkKey) -> Backwards {
+        let [a, b, c, d, ..] = *of_device;
+        Backwards::new(&self.named.tree, [a, b, c, d, 0, 0, 0, 0, 0, 0, 0], end)
     }
 
     /// The first key of the pack of the same device that begins next after this key.
@@ -116,14 +121,12 @@ impl PackReader {
     fn open(&mut self, seek: &UplinkKey) -> Result<(), StoreError> {
         let still = self.packs.moving.read().unwrap_or_else(PoisonError::into_inner);
         let around = self.packs.around(seek)?.map(|(key, value)| Ok((sled::IVec::from(&key), value)));
-        let tree = &self.packs.named.tree;
-        let mut further = if self.backwards {
-            tree.range(..seek.as_slice())
-        } else {
-            tree.range(seek.as_slice()..=self.last.as_slice())
-        };
         let backwards = self.backwards;
-        let further = std::iter::from_fn(|| if backwards { further.next_back() } else { further.next() });
+        let further: &mut dyn Iterator<Item = _> = if backwards {
+            &mut self.packs.backwards(Bound::Excluded(*seek), seek)
+        } else {
+            &mut self.packs.named.tree.range(seek.as_slice()..=self.last.as_slice())
+        };
         let mut found = None;
         for candidate in around.into_iter().chain(further) {
             let (key, value) = candidate?;
