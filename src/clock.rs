@@ -1,6 +1,6 @@
 //! The one place that reads the wall clock; everything that judges time takes it as an argument.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::model::Timestamp;
 
@@ -23,6 +23,13 @@ pub fn is_set(now: Timestamp) -> bool {
 pub fn now() -> Timestamp {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::default().plus(since_1970)
+}
+
+/// The latest time that it can be: the wall clock's, and any time at all where that was never set.
+#[must_use]
+pub fn latest() -> Timestamp {
+    let now = now();
+    if is_set(now) { now } else { Timestamp::default().plus(Duration::MAX) }
 }
 
 #[cfg(test)]

@@ -54,7 +54,8 @@ impl Plan {
 
     /// The store's bounds.
     pub(crate) fn upkeep(&self) -> Upkeep {
-        Upkeep { keep: self.config.store.keep, max_size: self.config.store.max_size, clock: clock::now }
+        let store = &self.config.store;
+        Upkeep { keep: store.keep, max_size: store.max_size, clock: clock::latest }
     }
 
     /// The same with a listener that is in nobody's way.

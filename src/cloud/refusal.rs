@@ -32,12 +32,13 @@ pub(super) fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8], aske
     }
 }
 
-/// How long to wait: Soracom's own header, or `Retry-After` in seconds or as a date.
+/// How long to wait: Soracom's own header, or `Retry-After` in seconds or as a date, which is one by the cloud's clock.
 fn wait(headers: &HeaderMap) -> Option<Duration> {
     let seconds = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs);
     seconds("x-soracom-ratelimit-seconds-before-refresh").or_else(|| seconds("retry-after")).or_else(|| {
         let until = http_date(headers.get("retry-after")?)?;
-        Some(until.since(clock::now()))
+        let now = headers.get("date").and_then(http_date).unwrap_or_else(clock::now);
+        Some(until.since(now))
     })
 }
 
@@ -117,6 +118,10 @@ mod tests {
         );
         assert_eq!(wait(&headers("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT")), Some(Duration::ZERO));
         assert_eq!(wait(&headers("retry-after", "soon")), None);
+        // Whatever our clock says.
+        let mut dated = headers("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT");
+        dated.extend(headers("date", "Wed, 21 Oct 2015 07:27:30 GMT"));
+        assert_eq!(wait(&dated), Some(Duration::from_secs(30)));
     }
 
     #[test]

@@ -225,7 +225,18 @@ mod tests {
                 18.0,
                 ("offline", "missed", "configured", 21_600),
             ),
-            ("a clock that went back", configured, -24.0, ("online", "on_schedule", "configured", 21_600)),
+            (
+                "a clock that went back",
+                configured.clone(),
+                -24.0,
+                ("online", "on_schedule", "configured", 21_600),
+            ),
+            (
+                "a clock that was never set",
+                configured,
+                -496_900.0,
+                ("online", "on_schedule", "configured", 21_600),
+            ),
         ] {
             let printed = serde_json::to_value(Availability::judge(&facts, at(now_h))).unwrap();
             let (state, reason, basis, interval) = expected;

@@ -130,7 +130,11 @@ mod tests {
         for (seconds, fresh) in [(0, true), (899, true), (900, false), (5000, false)] {
             assert_eq!(token.is_fresh(begun.plus(Duration::from_secs(seconds))), fresh, "{seconds} s");
         }
-        assert!(!token.is_fresh(begun.minus(Duration::from_secs(1))), "a clock that went back");
+        for before in [begun.minus(Duration::from_secs(1)), Timestamp::default()] {
+            assert!(!token.is_fresh(before), "a clock that went back or is not set");
+        }
+        let of_1970 = Token { begun: Timestamp::default(), ..token.clone() };
+        assert!(!of_1970.is_fresh(begun), "begun before the clock was set");
         assert!(!format!("{token:?}").contains("hunter2"));
     }
 }

@@ -161,7 +161,14 @@ mod tests {
         for (hours, fresh) in [(0, true), (19, true), (20, false), (48, false)] {
             assert_eq!(session.is_fresh(begun.plus(Duration::from_secs(hours * 3600))), fresh, "{hours} h");
         }
-        assert!(!session.is_fresh(begun.minus(Duration::from_secs(1))), "a clock that went back");
+        for before in [begun.minus(Duration::from_secs(1)), Timestamp::default()] {
+            assert!(
+                !session.is_fresh(before) && session.is_over(before),
+                "a clock that went back or is not set"
+            );
+        }
+        let of_1970 = Session { begun: Timestamp::default(), ..session.clone() };
+        assert!(of_1970.is_over(begun), "begun before the clock was set");
         assert!(!format!("{session:?}").contains("hunter2"));
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::body::Body;
 use super::record::{self, Origin, Told};
-use super::{Count, Endpoint, Kind, Malformed, Receiver};
+use super::{Count, Endpoint, Kind, Malformed, Receiver, Variables};
 use crate::clock;
 use crate::model::{DeviceId, Event, Location, Uplink, UplinkId};
 use crate::store::{StoreError, UplinkQuery};
@@ -29,6 +29,13 @@ impl Receiver {
             Body::One(variables) => vec![Ok(variables)],
             Body::Batch(lines) => lines,
         };
+        // By the gateway's clock such a message would be of 1970.
+        let is_untimed =
+            |line: &Result<Variables, Malformed>| line.as_ref().is_ok_and(|line| !line.has("time"));
+        if is_batch && !clock::is_set(origin.now) && callbacks.iter().any(is_untimed) {
+            return self
+                .unavailable("the gateway's clock is not set, and the pattern of the batch has no time");
+        }
         let mut told = Vec::new();
         let mut first_fault: Option<Malformed> = None;
         for callback in callbacks {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::{Kind, Malformed, Variables};
+use crate::clock;
 use crate::downlink::Report;
 use crate::model::{
     DeviceId, Event, LinkQuality, Location, LocationSource, Payload, SourceName, Timestamp, Uplink, UplinkId,
@@ -40,6 +41,13 @@ pub(super) struct Origin<'a> {
     pub(super) now: Timestamp,
     /// Whether a callback without a time is taken as sent now: a batch whose pattern has none.
     pub(super) untimed: bool,
+}
+
+impl Origin<'_> {
+    /// When a message of this time came; where our clock was never set, not before it was sent.
+    fn received(&self, time: Timestamp) -> Timestamp {
+        if clock::is_set(self.now) { self.now } else { self.now.max(time) }
+    }
 }
 
 /// Reads a callback of one kind.
@@ -93,7 +101,7 @@ fn uplink(
         seq: sequence(variables),
         payload,
         source: origin.source.clone(),
-        received: origin.now,
+        received: origin.received(time),
         replay: origin.now.since(time) > origin.overlap,
         link_quality: link_quality(variables),
         rssi: variables.metric("rssi").or_else(|| best("rssi")),
