@@ -60,7 +60,8 @@ where
     let is_terminal = std::io::stderr().is_terminal();
     let lines = tracing_subscriber::fmt::layer();
     if is_terminal || std::env::var_os("JOURNAL_STREAM").is_none() {
-        let colour = is_terminal && std::env::var_os("NO_COLOR").is_none();
+        // Empty is as good as absent (no-color.org).
+        let colour = is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         return lines.with_target(false).with_ansi(colour).with_writer(std::io::stderr).boxed();
     }
     match Journal::behind_stderr() {
