@@ -1,7 +1,8 @@
 //! What every command is given: the options before it, and the surroundings of the process.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use super::user::User;
 use crate::config::{Config, Environment, Loaded};
 
 /// Where the configuration is looked for last.
@@ -39,6 +40,13 @@ impl Globals {
         let variable =
             || self.environment.variables.get("SIGFOX2MQTT_CONFIG").filter(|path| !path.is_empty());
         self.config.clone().or_else(|| variable().map(PathBuf::from)).unwrap_or_else(|| SYSTEM_WIDE.into())
+    }
+
+    /// The user that the packaged service runs as, where root asks about its configuration: what root may do says
+    /// nothing of what the service may.
+    pub(super) fn service_user(&self) -> Option<User> {
+        let is_the_services = self.config_file() == Path::new(SYSTEM_WIDE);
+        User::of_service().filter(|_| is_the_services && User::is_root())
     }
 
     /// The configuration; all of its problems at once are the error.

@@ -26,6 +26,7 @@ mod simulate;
 mod sources;
 mod store;
 mod sync;
+mod user;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

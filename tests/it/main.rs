@@ -24,6 +24,7 @@ mod decode;
 mod demo;
 mod disk;
 mod doctor;
+mod doctor_folders;
 mod doctor_trouble;
 mod downlink_clock;
 mod downlink_command;

@@ -1,11 +1,11 @@
-//! Looks at this machine: the data directory, room on its disk, and the clock.
+//! Looks at this machine: the clock, and room on the disk of the data directory.
 
 use std::fs;
-use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::Finding;
+use rustix::fs::statvfs;
+
+use super::{Finding, existing};
 use crate::clock;
 use crate::config::Config;
 use crate::model::Timestamp;
@@ -15,8 +15,8 @@ const LEAST_FREE: u64 = 64 << 20;
 
 pub(super) fn look(config: &Config, now: Timestamp) -> Vec<Finding> {
     let dir = &config.gateway.data_dir;
-    let mut findings = vec![clock_of(now), data_directory(dir)];
-    findings.extend(existing(dir).and_then(|there| room(there, config.store.max_size)));
+    let mut findings = vec![clock_of(now)];
+    findings.extend(existing(dir).and_then(disk).map(|disk| room(&disk, taken(dir), config.store.max_size)));
     findings
 }
 
@@ -32,52 +32,82 @@ fn clock_of(now: Timestamp) -> Finding {
     Finding::pass("clock", format!("says {now}"))
 }
 
-fn data_directory(dir: &Path) -> Finding {
-    let check = "data directory";
-    let shown = dir.display();
-    let metadata = match fs::metadata(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Finding::warn(check, format!("{shown} is not there yet; `run` makes it"));
-        }
-        Err(error) => {
-            return Finding::fail(
-                check,
-                format!("{shown} may not be looked at ({error}): run as the gateway's user"),
-            );
-        }
-        Ok(metadata) => metadata,
-    };
-    let trial = dir.join(format!(".doctor-{}", std::process::id()));
-    if let Err(error) = fs::write(&trial, b"").and_then(|()| fs::remove_file(&trial)) {
+/// What is left on a disk for others than root.
+#[derive(Debug, Clone, Copy)]
+struct Disk {
+    free: u64,
+    /// How many more files it can hold; none where it does not count them.
+    files: Option<u64>,
+}
+
+fn disk(dir: &Path) -> Option<Disk> {
+    let disk = statvfs(dir).ok()?;
+    let files = (disk.f_files > 0).then_some(disk.f_favail);
+    Some(Disk { free: disk.f_bavail.saturating_mul(disk.f_frsize), files })
+}
+
+/// The bytes that the files of the data directory take already.
+fn taken(dir: &Path) -> u64 {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let sizes = entries.map(|entry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => taken(&entry.path()),
+        Ok(metadata) => metadata.len(),
+        Err(_unreadable) => 0,
+    });
+    sizes.fold(0, u64::saturating_add)
+}
+
+fn room(disk: &Disk, taken: u64, wanted: u64) -> Finding {
+    let (check, free) = ("disk", disk.free >> 20);
+    if disk.files == Some(0) {
         return Finding::fail(
             check,
-            format!("{shown} cannot be written to ({error}): run as the gateway's user, or change its owner"),
+            "no file can be made any more, whatever room there is (`df -i`): remove some, or move gateway.data_dir",
         );
     }
-    if metadata.permissions().mode() & 0o007 != 0 {
-        return Finding::warn(check, format!("{shown} is open to everybody on this machine: chmod 0750"));
-    }
-    Finding::pass(check, format!("{shown} can be written to"))
-}
-
-/// The folder itself, or the nearest one above it that is there.
-fn existing(dir: &Path) -> Option<&Path> {
-    dir.ancestors().find(|path| path.is_dir())
-}
-
-fn room(dir: &Path, wanted: u64) -> Option<Finding> {
-    let disk = rustix::fs::statvfs(dir).ok()?;
-    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-    let (check, mebibytes) = ("disk", free >> 20);
-    Some(if free < LEAST_FREE {
-        Finding::fail(check, format!("{mebibytes} MiB are free: make room, or move gateway.data_dir"))
-    } else if free < wanted {
-        let most = wanted >> 20;
-        Finding::warn(
+    if disk.free < LEAST_FREE {
+        return Finding::fail(
             check,
-            format!("{mebibytes} MiB are free, but store.max_size is {most} MiB: lower it, or make room"),
-        )
-    } else {
-        Finding::pass(check, format!("{mebibytes} MiB are free"))
-    })
+            format!(
+                "{free} MiB are free, and under {} the store soon takes nothing new: make room, or move \
+                 gateway.data_dir",
+                LEAST_FREE >> 20
+            ),
+        );
+    }
+    if disk.free.saturating_add(taken) < wanted {
+        let (taken, most) = (taken >> 20, wanted >> 20);
+        return Finding::warn(
+            check,
+            format!(
+                "{free} MiB are free and the store takes {taken}, but store.max_size is {most} MiB: lower it, or \
+                 make room"
+            ),
+        );
+    }
+    Finding::pass(check, format!("{free} MiB are free"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::doctor::Verdict;
+
+    #[test]
+    fn too_little_room_is_a_failure_and_less_than_promised_a_warning() {
+        const MIB: u64 = 1 << 20;
+        for (free, files, taken, wanted, verdict, words) in [
+            (2000, None, 0, 1024, Verdict::Pass, "2000 MiB are free"),
+            (2000, Some(1), 0, 1024, Verdict::Pass, "2000 MiB are free"),
+            (500, Some(1), 600, 1024, Verdict::Pass, "500 MiB are free"),
+            (500, None, 400, 1024, Verdict::Warn, "the store takes 400, but store.max_size is 1024 MiB"),
+            (63, None, 2000, 1024, Verdict::Fail, "make room, or move gateway.data_dir"),
+            (0, None, 0, 0, Verdict::Fail, "0 MiB are free"),
+            (2000, Some(0), 0, 1024, Verdict::Fail, "`df -i`"),
+        ] {
+            let finding = room(&Disk { free: free * MIB, files }, taken * MIB, wanted * MIB);
+            assert_eq!(finding.verdict, verdict, "{finding:?}");
+            assert!(finding.message.contains(words), "{finding:?}");
+        }
+    }
 }

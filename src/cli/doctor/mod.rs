@@ -1,10 +1,14 @@
 //! `doctor`: the configuration, then every source, the broker and this host, each tried; what to do where it fails.
 
 pub(super) mod broker;
+mod folder;
 mod host;
 mod listener;
 mod mirror;
+mod service;
 pub(super) mod source;
+
+use std::path::Path;
 
 use comfy_table::{Table, presets};
 use serde::Serialize;
@@ -59,9 +63,12 @@ impl Finding {
 
 pub(crate) fn execute(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
     let loaded = globals.load()?;
+    let service = globals.service_user();
     let mut findings = configuration(&loaded);
+    findings.extend(service.as_ref().map(|user| service::look(globals, user)).unwrap_or_default());
     let config = &loaded.config;
     findings.extend(host::look(config, clock::now()));
+    findings.extend(folder::look(config, service.as_ref()));
     findings.extend(listener::look(config));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let tried = async {
@@ -98,6 +105,11 @@ fn configuration(loaded: &Loaded) -> Vec<Finding> {
         findings.push(Finding::pass(check, format!("{} is good", loaded.warnings.file)));
     }
     findings
+}
+
+/// A folder itself, or the nearest one above it that is there.
+fn existing(dir: &Path) -> Option<&Path> {
+    dir.ancestors().find(|path| path.is_dir())
 }
 
 fn table(findings: &[Finding]) -> String {
