@@ -24,8 +24,9 @@ async fn cloud() -> Running {
     Simulator::start(world, Options { rate_limits: false, ..Options::default() }).await.unwrap()
 }
 
-/// Runs `init` at a terminal (that of util-linux's `script`), where these lines are typed; gives what it showed.
-fn at_terminal(folder: &Path, flags: &str, typed: &[&str]) -> String {
+/// Runs `init` at a terminal (that of util-linux's `script`), where these lines are typed; gives whether it went well
+/// and what it showed.
+fn at_terminal(folder: &Path, flags: &str, typed: &[&str]) -> (bool, String) {
     let program = env!("CARGO_BIN_EXE_sigfox2mqtt");
     let mut script = Command::new("script")
         .args([
@@ -42,9 +43,7 @@ fn at_terminal(folder: &Path, flags: &str, typed: &[&str]) -> String {
         .unwrap();
     script.stdin.take().unwrap().write_all((typed.join("\n") + "\n").as_bytes()).unwrap();
     let output = script.wait_with_output().unwrap();
-    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{shown}");
-    shown
+    (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,7 +69,8 @@ async fn a_person_chooses_from_what_the_account_has() {
         ),
     ] {
         let folder = tempfile::tempdir().unwrap();
-        let seen = at_terminal(folder.path(), &flags, &typed);
+        let (is_done, seen) = at_terminal(folder.path(), &flags, &typed);
+        assert!(is_done, "{seen}");
         for text in shown {
             assert!(seen.contains(text), "{text} in {seen}");
         }
@@ -81,4 +81,54 @@ async fn a_person_chooses_from_what_the_account_has() {
             assert!(text.contains(line), "{line} in {text}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_mistyped_is_asked_for_again() {
+    let (cloud, broker, folder) = (cloud().await, Mosquitto::start().await, tempfile::tempdir().unwrap());
+    let broker = broker.url().replace("mqtt://", "");
+    let flags = format!("--url {} --device-type tank", cloud.sigfox_v2_url());
+    let login = "5f0000000000000000000a91";
+    let typed = ["7", "1", "", login, "wrong", login, "simulated", "no name", &broker, ""];
+    let (is_done, seen) = at_terminal(folder.path(), &flags, &typed);
+    assert!(is_done, "{seen}");
+    for text in [
+        "A number from 1 to 2 is needed.",
+        "Something is needed here.",
+        "the cloud refuses the credentials",
+        "Once more:",
+        "This `mqtt://no name` is no URL",
+    ] {
+        assert!(seen.contains(text), "{text} in {seen}");
+    }
+    let written = fs::read_to_string(folder.path().join("c.toml")).unwrap();
+    assert!(written.contains(&format!("\nurl = \"mqtt://{broker}\"\n")), "{written}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_is_not_there_yet_costs_no_answers() {
+    let cloud = cloud().await;
+    let flags = format!("--url {} --device-type tank", cloud.sigfox_v2_url());
+    for (answer, is_written) in [("", false), ("yes", true)] {
+        let folder = tempfile::tempdir().unwrap();
+        let login = "5f0000000000000000000a91";
+        let typed = ["1", login, "simulated", "mqtt://127.0.0.1:9", "", answer];
+        let (is_done, seen) = at_terminal(folder.path(), &flags, &typed);
+        assert!(seen.contains("the broker was tried: no connection to 127.0.0.1:9"), "{seen}");
+        assert!(seen.contains("Write it all the same? [no]"), "{seen}");
+        assert_eq!((is_done, folder.path().join("c.toml").exists()), (is_written, is_written), "{seen}");
+    }
+}
+
+#[test]
+fn the_unedited_file_of_the_package_is_named_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/sigfox2mqtt.toml");
+    fs::copy(shipped, folder.path().join("c.toml")).unwrap();
+    let (is_done, seen) = at_terminal(folder.path(), "", &[]);
+    assert!(!is_done);
+    assert!(
+        seen.contains("is the package's own, and init never overwrites: move it away (`sudo mv "),
+        "{seen}"
+    );
 }

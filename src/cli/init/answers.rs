@@ -6,6 +6,7 @@ use anyhow::Context;
 
 use super::Args;
 use super::prompt;
+use crate::cloud;
 
 /// Which cloud.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -22,6 +23,9 @@ pub(super) enum Choice {
     DeviceTypes,
     Devices,
 }
+
+/// Ids and names.
+pub(super) type Choices = Vec<(String, Option<String>)>;
 
 /// Of more than so many nobody chooses by numbers.
 const MOST_CHOICES: usize = 50;
@@ -101,10 +105,12 @@ impl Answers {
         }
     }
 
-    /// Asks a person for what no flag gave; `choices` lists what the account has, which tries the login too.
+    /// Asks a person for what no flag gave; `choices` lists what the account has, which tries the login too, and
+    /// `fault` says what is wrong with the broker's address.
     pub(super) fn ask_for_the_rest(
         &mut self,
-        choices: impl Fn(&Self, Choice) -> anyhow::Result<Vec<(String, Option<String>)>>,
+        choices: impl Fn(&Self, Choice) -> anyhow::Result<Choices>,
+        fault: impl Fn(&Self) -> Option<String>,
     ) -> anyhow::Result<()> {
         let kind = match self.kind {
             Some(kind) => kind,
@@ -114,27 +120,61 @@ impl Answers {
             },
         };
         self.kind = Some(kind);
+        let asks_for_types = kind == Kind::Sigfox && self.device_types.is_empty();
+        let first = if asks_for_types { Choice::DeviceTypes } else { Choice::Devices };
+        let listed = self.log_in(kind, |answers| choices(answers, first))?;
+        let is_listed = listed.is_ok();
+        if asks_for_types {
+            self.device_types = choose("device types", listed)?;
+            if is_listed && self.devices.is_empty() {
+                self.devices = choose("devices", choices(self, Choice::Devices))?;
+            }
+        } else if self.devices.is_empty() {
+            self.devices = choose("devices", listed)?;
+        }
+        self.ask_for_the_broker(fault)
+    }
+
+    /// Asks for login and secret until the cloud takes them or cannot be asked; gives what it lists then.
+    fn log_in(
+        &mut self,
+        kind: Kind,
+        list: impl Fn(&Self) -> anyhow::Result<Choices>,
+    ) -> anyhow::Result<anyhow::Result<Choices>> {
         let (login, secret) = match kind {
             Kind::Sigfox => ("Login of the API user", "Its password"),
             Kind::Soracom => ("Id of the Soracom key (keyId-…)", "The key"),
         };
-        if self.login.is_none() {
-            self.login = Some(prompt::text(login, None)?);
+        let by_flags = (self.login.clone(), self.secret.clone());
+        let is_asked = by_flags.0.is_none() || by_flags.1.is_none();
+        loop {
+            if self.login.is_none() {
+                self.login = Some(prompt::text(login, None)?);
+            }
+            if self.secret.is_none() {
+                self.secret = Some(Secret::Typed(prompt::secret(secret)?));
+            }
+            match list(self) {
+                Err(error) if is_asked && is_refusal(&error) => {
+                    prompt::say(&format!("{error:#}. Once more:"))?;
+                    (self.login, self.secret) = by_flags.clone();
+                }
+                listed => return Ok(listed),
+            }
         }
-        if self.secret.is_none() {
-            self.secret = Some(Secret::Typed(prompt::secret(secret)?));
-        }
-        let mut is_listed = true;
-        if kind == Kind::Sigfox && self.device_types.is_empty() {
-            let types = choices(self, Choice::DeviceTypes);
-            is_listed = types.is_ok();
-            self.device_types = choose("device types", types)?;
-        }
-        if is_listed && self.devices.is_empty() {
-            self.devices = choose("devices", choices(self, Choice::Devices))?;
-        }
-        if self.mqtt_url.is_none() {
-            self.mqtt_url = Some(prompt::text("The broker", Some("mqtt://127.0.0.1:1883"))?);
+    }
+
+    fn ask_for_the_broker(&mut self, fault: impl Fn(&Self) -> Option<String>) -> anyhow::Result<()> {
+        while self.mqtt_url.is_none() {
+            let typed = prompt::text("The broker", Some("mqtt://127.0.0.1:1883"))?;
+            // What most people mean by a bare name.
+            let url = if typed.contains("://") { typed } else { format!("mqtt://{typed}") };
+            let asked = Self { mqtt_url: Some(url), ..self.clone() };
+            if let Some(fault) = fault(&asked) {
+                prompt::say(&format!("This {fault}."))?;
+                continue;
+            }
+            *self = asked;
             if self.mqtt_username.is_none() {
                 let user = prompt::text("User at the broker (empty: none)", Some(""))?;
                 self.mqtt_username = Some(user).filter(|user| !user.is_empty());
@@ -147,9 +187,14 @@ impl Answers {
     }
 }
 
+/// Whether the cloud was asked and did not take the login.
+fn is_refusal(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(cloud::Error::Unauthorized { .. }))
+}
+
 /// Some of what an account has, by their ids; none for all. A cloud that does not answer is no reason to stop asking:
 /// it is tried again before anything is written.
-fn choose(what: &str, listed: anyhow::Result<Vec<(String, Option<String>)>>) -> anyhow::Result<Vec<String>> {
+fn choose(what: &str, listed: anyhow::Result<Choices>) -> anyhow::Result<Vec<String>> {
     let rows = match listed {
         Ok(rows) => rows,
         Err(error) => {

@@ -6,12 +6,12 @@ mod text;
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, IsTerminal, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use self::answers::{Answers, Choice, Kind};
+use self::answers::{Answers, Choice, Choices, Kind};
 use super::doctor::{broker, source};
 use super::{Exit, Globals, output};
 use crate::cloud::Access;
@@ -89,15 +89,19 @@ pub(crate) fn execute(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
     let file = globals.config_file();
     // Looked at first, so that nobody answers questions in vain; `write` makes sure of it.
     if file.exists() {
-        bail!(
-            "{} is there already, and init never overwrites (expected another `--config FILE`)",
-            file.display()
-        );
+        bail!(already_there(&file));
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut answers = Answers::from_flags(args)?;
-    if io::stdin().is_terminal() {
-        answers.ask_for_the_rest(|answers, of| runtime.block_on(choices(answers, of, &file, globals)))?;
+    let is_person = io::stdin().is_terminal();
+    if is_person {
+        answers.ask_for_the_rest(
+            |answers, of| {
+                let asked = || runtime.block_on(choices(answers, of, &file, globals));
+                output::meanwhile("asking the cloud", asked)
+            },
+            |answers| fault_of_the_broker(answers, globals),
+        )?;
     } else if let Some(missing) = answers.missing() {
         output::complain(&format!(
             "sigfox2mqtt: {missing} is missing (expected on the command line, or answered in a terminal)"
@@ -107,11 +111,37 @@ pub(crate) fn execute(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
     let text = text::fill_in(&answers);
     let loaded = parse(&text, &file, &globals.environment)?;
     if !args.no_test {
-        runtime.block_on(try_out(&loaded.config))?;
+        let tried = output::meanwhile("trying it", || runtime.block_on(try_out(&loaded.config)));
+        if let Err(error) = tried {
+            if !is_person {
+                return Err(error.context("nothing is written (`--no-test` writes it anyway)"));
+            }
+            prompt::say(&format!("{error:#}"))?;
+            if !prompt::yes("Write it all the same?")? {
+                bail!("nothing is written");
+            }
+        }
     }
-    write(&file, &text)?;
-    output::print(&format!("{} is written. Next: sigfox2mqtt --config {0} run", file.display()))?;
+    write(&file, &text, globals)?;
+    output::print(&format!("{} is written. Next: {}", file.display(), next(&file, globals)))?;
     Ok(Exit::Done)
+}
+
+fn already_there(file: &Path) -> String {
+    let shown = file.display();
+    if fs::read_to_string(file).is_ok_and(|text| text == text::SHIPPED) {
+        return format!(
+            "{shown} is the package's own, and init never overwrites: move it away (`sudo mv {shown} {shown}.example`)"
+        );
+    }
+    format!("{shown} is there already, and init never overwrites (expected another `--config FILE`)")
+}
+
+/// What is wrong with the broker's address alone; the rest may not be known yet.
+fn fault_of_the_broker(answers: &Answers, globals: &Globals) -> Option<String> {
+    let text = text::fill_in(answers);
+    let problems = Config::parse(&text, "", Path::new(""), &globals.environment).err()?.problems;
+    problems.into_iter().find(|problem| problem.key == "mqtt.url").map(|problem| problem.message)
 }
 
 fn parse(text: &str, file: &Path, environment: &Environment) -> anyhow::Result<Loaded> {
@@ -126,7 +156,7 @@ async fn choices(
     choice: Choice,
     file: &Path,
     globals: &Globals,
-) -> anyhow::Result<Vec<(String, Option<String>)>> {
+) -> anyhow::Result<Choices> {
     let loaded = parse(&text::fill_in(answers), file, &globals.environment)?;
     let [of] = loaded.config.sources.as_slice() else { return Ok(Vec::new()) };
     match &of.kind {
@@ -157,23 +187,34 @@ async fn choices(
 }
 
 async fn try_out(config: &Config) -> anyhow::Result<()> {
-    let unless = "nothing is written (`--no-test` writes it anyway)";
     for of in &config.sources {
-        source::account(of).await.with_context(|| format!("source `{}` was tried; {unless}", of.name))?;
+        source::account(of).await.with_context(|| format!("source `{}` was tried", of.name))?;
     }
     if config.mqtt.url.scheme() != "embedded" {
-        broker::connect(&config.mqtt).await.with_context(|| format!("the broker was tried; {unless}"))?;
+        broker::connect(&config.mqtt).await.context("the broker was tried")?;
     }
     Ok(())
 }
 
-/// Never over a file that is there; readable by its owner alone, because it may hold secrets.
-fn write(file: &Path, text: &str) -> anyhow::Result<()> {
+/// Never over a file that is there; readable by its owner alone, because it may hold secrets. Where root writes the
+/// service's configuration, its owner is the service's user.
+fn write(file: &Path, text: &str, globals: &Globals) -> anyhow::Result<()> {
     let place = || format!("{} cannot be written", file.display());
     if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder).with_context(place)?;
     }
     let mut opened =
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).with_context(place)?;
-    opened.write_all(text.as_bytes()).and_then(|()| opened.sync_all()).with_context(place)
+    opened.write_all(text.as_bytes()).and_then(|()| opened.sync_all()).with_context(place)?;
+    let Some(user) = globals.service_user() else { return Ok(()) };
+    fchown(&opened, Some(user.uid), Some(user.gid))
+        .with_context(|| format!("{} belongs to root", file.display()))
+}
+
+/// What a person does then.
+fn next(file: &Path, globals: &Globals) -> String {
+    if globals.service_user().is_some() && Path::new("/run/systemd/system").is_dir() {
+        return "sigfox2mqtt doctor, then systemctl enable --now sigfox2mqtt".to_owned();
+    }
+    format!("sigfox2mqtt --config {} run", file.display())
 }

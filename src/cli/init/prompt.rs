@@ -65,6 +65,12 @@ pub(super) fn choose_several(question: &str, choices: &[&str]) -> anyhow::Result
     }
 }
 
+/// Asks for yes or no; no by default.
+pub(super) fn yes(question: &str) -> anyhow::Result<bool> {
+    let answer = text(question, Some("no"))?;
+    Ok(matches!(answer.to_lowercase().as_str(), "y" | "yes"))
+}
+
 /// Tells a person something between two questions.
 pub(super) fn say(text: &str) -> anyhow::Result<()> {
     writeln!(io::stderr(), "{text}").context("cannot write to the terminal")

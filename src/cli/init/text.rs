@@ -7,7 +7,7 @@ use serde_json::json;
 use super::answers::{Answers, Kind, Secret};
 
 /// The file that explains every key.
-const SHIPPED: &str = include_str!("../../../config/sigfox2mqtt.toml");
+pub(super) const SHIPPED: &str = include_str!("../../../config/sigfox2mqtt.toml");
 
 /// Lines to be written, by the table and key of the line in the shipped file that each takes the place of.
 type Lines = BTreeMap<(&'static str, &'static str), String>;
