@@ -61,8 +61,10 @@ equip() {
         export "${variable}_RUNNER=$qemu -L /usr/$gnu"
     fi
     if [ "$debian" = armhf ]; then
-        # QuickJS's bindings are made while building; libclang must see the target's headers, not ours.
-        compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null || need libclang libclang-dev
+        # QuickJS's bindings are made while building; libclang must see the target's headers, not ours. libclang-cpp is
+        # another library.
+        compgen -G '/usr/lib/llvm-*/lib/libclang.so*' >/dev/null ||
+            compgen -G '/usr/lib/llvm-*/lib/libclang-[0-9]*.so*' >/dev/null || need libclang libclang-dev
         export "BINDGEN_EXTRA_CLANG_ARGS_$key=-I/usr/$gnu/include"
     fi
     hide_paths "$key"
