@@ -20,6 +20,7 @@ mod locations;
 mod messages;
 mod outbox;
 mod output;
+mod ownership;
 mod reading;
 mod run;
 mod simulate;

@@ -8,6 +8,7 @@ use anyhow::{Context, anyhow, bail};
 use comfy_table::{Table, presets};
 use serde_json::Value;
 
+use super::ownership::GiveBack;
 use super::{Exit, Globals, output};
 use crate::clock;
 use crate::config::{Config, parse_duration};
@@ -82,7 +83,11 @@ pub(super) fn answer(globals: &Globals, question: &Question) -> anyhow::Result<V
     let config = globals.load_as_guest()?;
     match ask(&config.gateway, question) {
         Ok(answer) => Ok(answer),
-        Err(AskError::NoDaemon) => of_store(config)?.answer(question).map_err(|words| anyhow!(words)),
+        Err(AskError::NoDaemon) => {
+            let _given_back = GiveBack::of(&config.gateway.data_dir);
+            let view = of_store(config)?;
+            view.answer(question).map_err(|words| anyhow!(words))
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -103,6 +108,7 @@ pub(super) fn rows(
         Err(AskError::NoDaemon) => {}
         done => return Ok(done?),
     }
+    let _given_back = GiveBack::of(&config.gateway.data_dir);
     let view = of_store(config)?;
     for row in view.export(&export).map_err(|words| anyhow!(words))? {
         take(row.map_err(|words| anyhow!(words))?).context("the rows cannot be written")?;

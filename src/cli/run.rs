@@ -3,6 +3,7 @@
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::ownership::GiveBack;
 use super::{Exit, Globals};
 use crate::config::Config;
 use crate::oversight::{ConfigFile, Oversight};
@@ -19,6 +20,7 @@ pub(crate) fn execute(Args {}: &Args, globals: &Globals) -> anyhow::Result<Exit>
     for warning in loaded.warnings.to_string().lines() {
         tracing::warn!("{warning}");
     }
+    let _given_back = GiveBack::of(&loaded.config.gateway.data_dir);
     let runtime = tokio::runtime::Runtime::new().context("the runtime does not start")?;
     let again = globals.clone();
     let reread = Box::new(move || Config::load(&again.config_file(), &again.environment));

@@ -6,6 +6,7 @@ use anyhow::Context;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+use super::ownership::GiveBack;
 use super::reading::{self, Form};
 use super::{Exit, Globals, output};
 use crate::control::{Question, StoreQuestion};
@@ -73,6 +74,7 @@ pub(crate) fn execute(args: &Args, globals: &Globals) -> anyhow::Result<Exit> {
         }
         Verb::Restore { file, form } => {
             let config = globals.load_as_guest()?;
+            let _given_back = GiveBack::of(&config.gateway.data_dir);
             let restored = || Store::restore(&config.gateway.data_dir, file);
             let records = output::meanwhile("writing the store", restored)?;
             (form, json!({ "file": file, "records": records }))

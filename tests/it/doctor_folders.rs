@@ -1,12 +1,13 @@
-//! What the doctor finds at the folders that the daemon writes to.
+//! What the doctor finds at the folders that the daemon writes to, and that root's commands leave nothing to find.
 
-use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::fs::{self, hard_link};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use crate::support::daemon::{Gateway, command};
 use crate::support::shim::{FAILING, FULL, READ_ONLY, Shim};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_sigfox2mqtt");
@@ -64,10 +65,7 @@ fn a_disk_that_takes_no_writes_is_a_failure_with_its_own_advice() {
 fn without_privileges() -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--inh-caps=-all", "--bounding-set=-all", PROGRAM]);
-    let is_root = fs::metadata("/proc/self").is_ok_and(|process| {
-        use std::os::unix::fs::MetadataExt as _;
-        process.uid() == 0
-    });
+    let is_root = fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
     if is_root { command } else { Command::new(PROGRAM) }
 }
 
@@ -109,4 +107,36 @@ fn what_root_has_left_in_the_store_is_a_failure() {
     assert_eq!(verdict, "fail");
     assert!(message.contains("store-1/conf belongs to another user than"), "{message}");
     assert!(message.contains("sudo chown -R --reference="), "{message}");
+}
+
+#[tokio::test]
+async fn what_root_does_to_the_services_store_stays_the_services() {
+    let gateway = Gateway::new(
+        "version = 1\n[gateway]\ndata_dir = \"{data}\"\n[mqtt]\nurl = \"mqtt://127.0.0.1:9\"\n\
+         [sources.gone]\nkind = \"sigfox\"\nurl = \"http://127.0.0.1:9\"\nlogin = \"l\"\npassword = \"p\"\n",
+    );
+    let daemon = gateway.start();
+    daemon.logged("gateway ready").await;
+    assert_eq!(daemon.terminate().await.code(), Some(0));
+    let data = gateway.data();
+    if chown(&data, Some(12345), Some(12345)).is_err() {
+        // Only root can give a folder away.
+        return;
+    }
+    let elsewhere = gateway.configuration();
+    fs::create_dir(data.join("backups")).unwrap();
+    hard_link(&elsewhere, data.join("backups/linked")).unwrap();
+    symlink(&elsewhere, data.join("store-link")).unwrap();
+    fs::write(data.join("notes of root"), "").unwrap();
+    for arguments in [&["store", "compact"][..], &["devices"]] {
+        let done = command(&gateway.configuration()).args(arguments).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+    let owner = |path: &Path| fs::symlink_metadata(path).unwrap().uid();
+    for entry in fs::read_dir(&data).unwrap().chain(fs::read_dir(data.join("store-2")).unwrap()) {
+        let path = entry.unwrap().path();
+        let is_roots = path.ends_with("notes of root") || path.ends_with("store-link");
+        assert_eq!(owner(&path), if is_roots { 0 } else { 12345 }, "{}", path.display());
+    }
+    assert_eq!(owner(&elsewhere), 0, "a link gave a file away");
 }

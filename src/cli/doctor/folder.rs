@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, access};
 
 use super::{Finding, Verdict, existing};
+use crate::cli::ownership::is_the_stores;
 use crate::cli::user::User;
 use crate::config::Config;
 
@@ -111,7 +112,6 @@ fn advice(error: &io::Error, key: &str) -> String {
 
 /// What somebody else has left in the store, such as a command that was run by root: the gateway cannot open it.
 fn of_another(dir: &Path, metadata: &Metadata) -> Option<String> {
-    let is_the_stores = |name: &str| matches!(name, "lock" | "current") || name.starts_with("store-");
     let file = entries(dir)
         .filter(|path| path.file_name().and_then(OsStr::to_str).is_some_and(is_the_stores))
         .flat_map(|path| iter::once(path.clone()).chain(entries(&path)))
