@@ -3,11 +3,13 @@
 use serde_json::{Value, json};
 
 use super::envelope::{Fault, envelope};
-use super::{Commands, Request, body};
-use crate::downlink::{Cancelled, Outcome, Refusal, Target};
-use crate::model::{DeviceId, ItemId};
+use super::{Commands, Request, body, reply};
+use crate::clock;
+use crate::downlink::{Cancelled, Entry, Outcome, Refusal, Target, rejected};
+use crate::model::{DeviceId, Downlink, ItemId};
 use crate::mqtt::topic::DownlinkVerb;
 use crate::publish::Reply;
+use crate::publish::document::DownlinkItem;
 use crate::store::StoreError;
 
 impl Commands {
@@ -31,8 +33,10 @@ impl Commands {
         let became = if outcome.is_ok() { super::Outcome::Done } else { super::Outcome::Refused };
         self.rooms.tally.count((word, became));
         let mut replies = Vec::new();
-        if let Err(Rejected { fault, is_told: false }) = &outcome {
-            replies = self.reject(request, &fault.message);
+        if let Err(Rejected { fault, told: Told::Nowhere(items) }) = &outcome {
+            replies = self.reject(request, &fault.message).await;
+            let topic = self.rooms.topics.device(device, "event/downlink");
+            replies.extend(items.iter().map(|item| reply(topic.clone(), &json!(DownlinkItem::from(item)))));
         }
         let payload =
             envelope(outcome.map_err(|rejected| rejected.fault), &body::transaction(&request.payload));
@@ -60,49 +64,74 @@ impl Commands {
                 (vec![Err(refusal)], Some(reason))
             }
         };
+        let asked = entries.clone();
         let done = match verb {
             DownlinkVerb::Replace if whole_fault.is_none() => queues.replace(device, entries).await,
             _ => queues.push(device, entries).await,
         };
-        let outcomes = done.map_err(|error| Rejected::by_store(&error))?;
+        let outcomes = done.map_err(|error| {
+            let held = queues.list(Some(device)).unwrap_or_default();
+            Rejected::by_store(&error, &asked, device, &held)
+        })?;
         if let Some(reason) = whole_fault {
-            return Err(Rejected { fault: Fault::new("malformed", reason), is_told: false });
+            return Err(Rejected::untold("malformed", reason));
         }
         judge(&outcomes)
     }
 
     async fn cancel(&self, request: &Request, device: DeviceId) -> Result<Value, Rejected> {
-        let untold = |code, message: String| Rejected { fault: Fault::new(code, message), is_told: false };
-        let target =
-            body::target(&request.payload).map_err(|body::NoCommand(reason)| untold("malformed", reason))?;
+        let target = body::target(&request.payload)
+            .map_err(|body::NoCommand(reason)| Rejected::untold("malformed", reason))?;
         let named = match &target {
             Target::One(id) => id.to_string(),
             Target::All => "all".to_owned(),
         };
-        match self.rooms.queues.cancel(device, target).await.map_err(|error| Rejected::by_store(&error))? {
-            Cancelled::Done(ids) => Ok(json!({ "cancelled": ids })),
-            Cancelled::Unknown => {
-                Err(untold("unknown_item", format!("unknown_item: {device} has no downlink `{named}`")))
-            }
-            Cancelled::InFlight => Err(untold(
+        match self
+            .rooms
+            .queues
+            .cancel(device, target)
+            .await
+            .map_err(|error| Rejected::by_store(&error, &[], device, &[]))?
+        {
+            Cancelled::Done { ended, begun } => Ok(json!({ "cancelled": ended, "cancelling": begun })),
+            Cancelled::Unknown => Err(Rejected::untold(
+                "unknown_item",
+                format!("unknown_item: {device} has no downlink `{named}`"),
+            )),
+            Cancelled::InFlight => Err(Rejected::untold(
                 "in_flight",
                 format!("in_flight: the cloud has `{named}`; it cannot be taken back"),
             )),
-            Cancelled::Ended => Err(untold("ended", format!("ended: `{named}` has already ended"))),
+            Cancelled::Ended => Err(Rejected::untold("ended", format!("ended: `{named}` has already ended"))),
         }
     }
 }
 
-/// Why a command on a queue failed, and whether events of its items tell of that already.
+/// Why a command on a queue failed, and where that is told already.
 struct Rejected {
     fault: Fault,
-    is_told: bool,
+    told: Told,
+}
+
+enum Told {
+    /// By the events of its items.
+    Everywhere,
+    /// Nowhere; the items that its sender may be waiting to hear of.
+    Nowhere(Vec<Downlink>),
 }
 
 impl Rejected {
-    fn by_store(error: &StoreError) -> Self {
+    fn untold(code: &'static str, message: String) -> Self {
+        Self { fault: Fault::new(code, message), told: Told::Nowhere(Vec::new()) }
+    }
+
+    /// The store takes nothing: that is said of each item by hand, but for those that it holds without the disk having
+    /// answered, which are told by their own events.
+    fn by_store(error: &StoreError, entries: &[Entry], device: DeviceId, held: &[Downlink]) -> Self {
         let message = format!("unavailable: the gateway cannot keep it ({error})");
-        Self { fault: Fault::new("unavailable", message), is_told: false }
+        let items = entries.iter().map(|entry| rejected(device, entry, &message, clock::now()));
+        let untold = items.filter(|item| !held.iter().any(|known| known.id == item.id)).collect();
+        Self { fault: Fault::new("unavailable", message), told: Told::Nowhere(untold) }
     }
 }
 
@@ -116,5 +145,5 @@ fn judge(outcomes: &[Outcome]) -> Result<Value, Rejected> {
         return Ok(json!({ "items": items }));
     }
     let reasons: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.item.reason.clone()).collect();
-    Err(Rejected { fault: Fault::new("rejected", reasons.join("; ")), is_told: true })
+    Err(Rejected { fault: Fault::new("rejected", reasons.join("; ")), told: Told::Everywhere })
 }

@@ -180,7 +180,7 @@ impl Commands {
     /// Does one command; what it changed is durable when this returns.
     pub async fn handle(&self, request: &Request) -> Vec<Reply> {
         let Some(inbound) = self.rooms.topics.parse(&request.topic) else {
-            return self.reject(request, "unknown_topic: no command is known by this topic");
+            return self.reject(request, "unknown_topic: no command is known by this topic").await;
         };
         if inbound == Inbound::HomeAssistant {
             if request.payload.trim_ascii() == b"online" {
@@ -190,26 +190,29 @@ impl Commands {
         }
         if request.retained {
             return self
-                .reject(request, "retained: a command must not be retained; publish it without the flag");
+                .reject(request, "retained: a command must not be retained; publish it without the flag")
+                .await;
         }
         if request.payload.len() > LARGEST {
-            return self.reject(request, "too_large: the command is over 64 KiB");
+            return self.reject(request, "too_large: the command is over 64 KiB").await;
         }
         match inbound {
             Inbound::Downlink { device, verb } => self.downlink(request, device, verb).await,
             Inbound::Request(verb) => self.request(request, &verb).await,
-            Inbound::Hello => self.hello(request),
+            Inbound::Hello => self.hello(request).await,
             Inbound::HomeAssistant => Vec::new(),
         }
     }
 
     /// Reports a command that nothing was done about.
-    fn reject(&self, request: &Request, reason: &str) -> Vec<Reply> {
+    async fn reject(&self, request: &Request, reason: &str) -> Vec<Reply> {
         let time = clock::now();
         let detail = json!({ "topic": request.topic, "reason": reason });
         let kind = "command_rejected".to_owned();
         tracing::debug!(topic = request.topic, reason, "command rejected");
-        if self.rooms.store.tell(&Event::Bridge { time, kind, detail: detail.to_string() }).is_ok() {
+        let told = self.rooms.store.tell(&Event::Bridge { time, kind, detail: detail.to_string() });
+        // The broker forgets the command next: a crash must not leave its sender without an answer.
+        if told.is_ok() && self.rooms.store.durable().await.is_ok() {
             return Vec::new();
         }
         // A store that cannot keep the event must not make the gateway silent about it.

@@ -15,9 +15,9 @@ const LONGEST_NAME: usize = 32;
 
 impl Commands {
     /// Our own hello comes back from the broker; another gateway's is reported and answered.
-    pub(super) fn hello(&self, request: &Request) -> Vec<Reply> {
+    pub(super) async fn hello(&self, request: &Request) -> Vec<Reply> {
         let Ok(hello) = serde_json::from_slice::<Hello>(&request.payload) else {
-            return self.reject(request, "malformed: expected {\"v\":1,\"gateway\":…}");
+            return self.reject(request, "malformed: expected {\"v\":1,\"gateway\":…}").await;
         };
         let own = &self.rooms.config.gateway.id;
         if hello.gateway == *own {

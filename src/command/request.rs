@@ -16,7 +16,7 @@ impl Commands {
     pub(super) async fn request(&self, request: &Request, verb: &str) -> Vec<Reply> {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/_-".contains(&byte);
         if verb.len() > LONGEST_VERB || !verb.bytes().all(is_plain) {
-            return self.reject(request, "unknown_request: no request has this verb");
+            return self.reject(request, "unknown_request: no request has this verb").await;
         }
         let arguments = Arguments::read(&request.payload);
         let transaction = arguments.as_ref().map(Arguments::transaction).unwrap_or_default();

@@ -90,7 +90,7 @@ impl Queues {
     ) -> (QueueChange, Option<DownlinkPayload>) {
         if let Some(answer) = before {
             let item = answer.and_then(|item| queue.iter().find(|known| known.id == item));
-            return (QueueChange::default(), item.and_then(|item| item.data));
+            return (machine::asked_again(queue, &uplink.id(), now), item.and_then(|item| item.data));
         }
         // Which cloud asks decides, not which one knew the device first.
         let source = self.config.sources.iter().find(|source| source.name == uplink.source);

@@ -15,8 +15,8 @@ mod watch;
 use std::sync::Arc;
 
 pub use dispatch::Dispatcher;
-pub(crate) use machine::QUEUE_BOUND;
 pub use machine::used_today;
+pub(crate) use machine::{Entry, QUEUE_BOUND, rejected};
 pub use obstacle::{callback_fault, obstacle};
 pub use opportunity::Opportunity;
 pub use order::{Cancelled, Expiry, Order, Outcome, Refusal, Report, Target};

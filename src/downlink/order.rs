@@ -68,8 +68,14 @@ pub enum Target {
 /// What became of a cancellation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cancelled {
-    /// These are cancelled now, or were before.
-    Done(Vec<ItemId>),
+    /// What is done about it.
+    Done {
+        /// These are cancelled now, or were before.
+        ended: Vec<ItemId>,
+        /// These are being taken out of a device type's fixed answer; each ends `cancelled`, or `sent` if its device was
+        /// faster.
+        begun: Vec<ItemId>,
+    },
     /// No item has this name.
     Unknown,
     /// The cloud has it: it cannot be taken back.

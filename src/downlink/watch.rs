@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::Queues;
-use super::machine::{self, Seen, in_fixed_answer};
+use super::machine::{self, Knowledge, Seen, in_fixed_answer};
 use crate::clock;
 use crate::model::{DeviceId, Downlink, DownlinkPayload, DownlinkState, SourceName, Timestamp, Uplink};
 use crate::store::{QueueChange, StoreError, UplinkQuery};
@@ -66,6 +66,40 @@ impl Queues {
             if is_change(&machine::sweep(&queue, now)) {
                 self.store.change_queue(device, move |queue| (machine::sweep(queue, now), ())).await?;
             }
+            self.judge_withdrawn(device, &queue, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends what was taken out of a fixed answer, if the cloud has told enough.
+    async fn judge_withdrawn(
+        &self,
+        id: DeviceId,
+        queue: &[Downlink],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let out = queue.iter().filter(|item| machine::is_out(item));
+        let Some(from) = out.map(|item| item.created).min() else { return Ok(()) };
+        let device = self.store.device(id)?;
+        let scope = device.as_ref().and_then(|device| Some((&device.source, device.device_type.as_ref()?)));
+        let read_until = match scope {
+            Some((source, device_type)) => self.store.cursor(source, device_type)?,
+            None => None,
+        };
+        let query = UplinkQuery {
+            device: Some(id),
+            // An uplink's time has whole seconds.
+            from: Some(from.minus(Duration::from_secs(1))),
+            limit: Some(LOOK_AT),
+            newest_first: true,
+            ..UplinkQuery::default()
+        };
+        let asked = self.store.uplinks(&query)?.into_iter().filter(|uplink| uplink.ack != Some(false));
+        let asks = asked.map(|uplink| uplink.time).collect();
+        let known = Knowledge { read_until, asks, tells_answers: self.tells_answers(id)? };
+        if is_change(&machine::judge_withdrawn(queue, &known, now)) {
+            let judge = move |queue: &[Downlink]| (machine::judge_withdrawn(queue, &known, now), ());
+            self.store.change_queue(id, judge).await?;
         }
         Ok(())
     }

@@ -271,13 +271,13 @@ impl Room {
             }
             self.adopt(cloud, &heard, &listed.id).await?;
         }
-        self.keep_sweep(found.uplinks, cursor).await?;
+        // Before the cursor: who sees how far was read counts on having heard what was answered until then.
         if let Some(queues) = &self.queues {
             for (uplink, data) in &found.answers {
                 queues.transmitted(uplink, *data).await?;
             }
         }
-        Ok(())
+        self.keep_sweep(found.uplinks, cursor).await
     }
 
     /// Records uplinks and the cursor that they stand for.

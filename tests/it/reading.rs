@@ -186,7 +186,10 @@ async fn the_running_daemon_answers_and_takes_commands() {
     assert_eq!(code, Some(1));
     assert!(err.contains("id_conflict"), "{err}");
     let (code, out, _) = run(&gateway, &["downlink", "cancel", "1A2B3C", "--all", "--json"]);
-    assert_eq!((code, serde_json::from_str(&out).ok()), (Some(0), Some(json!({ "cancelled": ["set-7"] }))));
+    assert_eq!(
+        (code, serde_json::from_str(&out).ok()),
+        (Some(0), Some(json!({ "cancelled": ["set-7"], "cancelling": [] })))
+    );
     assert_eq!(run(&gateway, &["downlink", "push", "1A2B3C", "00"]).0, Some(1));
     assert_eq!(run(&gateway, &["downlink", "push", "1A2B3C"]).0, Some(2));
 

@@ -13,7 +13,7 @@ use crate::clock;
 use crate::cloud::Error;
 use crate::cloud::sigfox::Sigfox;
 use crate::downlink::Queues;
-use crate::downlink::machine::{Cause, Settled, in_fixed_answer, is_unconfirmed};
+use crate::downlink::machine::{Cause, Settled, in_fixed_answer, is_unconfirmed, withdrawal};
 use crate::model::{Device, DeviceId, Downlink, DownlinkPayload, Event, ItemId, SourceName};
 use crate::store::StoreError;
 
@@ -60,8 +60,8 @@ impl Direct {
                 Some(item) if in_fixed_answer(&item) && is_unconfirmed(&item) => {
                     self.confirm(device_type, &item, entry).await?;
                 }
-                Some(item) if in_fixed_answer(&item) => {}
-                _ => self.restore(device_type, entry).await?,
+                Some(item) if in_fixed_answer(&item) && withdrawal(&item).is_none() => {}
+                item => self.restore(device_type, entry, item).await?,
             }
         }
         for device in devices {
@@ -78,11 +78,11 @@ impl Direct {
     pub(super) async fn take_down(&mut self) {
         let all = async {
             for (device_type, entry) in self.journal()? {
-                if let Some(item) = self.item(&entry)?.filter(in_fixed_answer) {
-                    let reason = "waits: the gateway was stopped".to_owned();
-                    self.queues.settle(&item, Settled::Returned(reason)).await?;
+                let item = self.item(&entry)?;
+                if let Some(item) = &item {
+                    self.queues.settle(item, Settled::Stopping).await?;
                 }
-                self.restore(&device_type, &entry).await?;
+                self.restore(&device_type, &entry, item).await?;
             }
             Ok::<(), Trouble>(())
         };
@@ -131,8 +131,13 @@ impl Direct {
         Ok(self.queues.settle(item, settled).await?)
     }
 
-    /// Writes back what stood there before us, unless somebody else has written since.
-    async fn restore(&mut self, device_type: &str, entry: &Entry) -> Result<(), Trouble> {
+    /// Writes back what stood there before us, unless somebody else has written since, and says that the item is out.
+    async fn restore(
+        &mut self,
+        device_type: &str,
+        entry: &Entry,
+        item: Option<Downlink>,
+    ) -> Result<(), Trouble> {
         let found = self.read(device_type).await?;
         if is(&found, entry.written) {
             self.put(device_type, entry.former.clone()).await?;
@@ -144,6 +149,10 @@ impl Direct {
                 kind,
                 detail: detail.to_string(),
             })?;
+        }
+        // A crash before the journal forgets it restores once more, which changes nothing.
+        if let Some(item) = item {
+            self.queues.settle(&item, Settled::TakenOut).await?;
         }
         Ok(self.keep(device_type, None).await?)
     }

@@ -101,9 +101,28 @@ impl Slots {
     async fn resolve(&self, device: &Device, item: &Downlink) -> Result<(), Trouble> {
         let Some(submission) = self.submission(device, item)? else { return Ok(()) };
         match self.cloud.device(&self.queues.store.spelling(&device.source, device.id)?).send().await {
-            Ok(known) if known.last_seen == submission.last_seen => self.send(device, item).await,
+            Ok(known) if known.last_seen == submission.last_seen => {
+                self.send(device, item).await?;
+                self.look_back(device, item, &submission).await
+            }
             Ok(_) | Err(Error::NotFound { .. }) => self.remember(device, None).await,
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The look and the submission are two calls. A device that was heard between them may have had the item already, and
+    /// has it a second time at its next request: nothing can take it out of the slot, so the item says so.
+    async fn look_back(
+        &self,
+        device: &Device,
+        item: &Downlink,
+        submission: &Submission,
+    ) -> Result<(), Trouble> {
+        match self.cloud.device(&self.queues.store.spelling(&device.source, device.id)?).send().await {
+            Ok(known) if known.last_seen != submission.last_seen => {
+                Ok(self.queues.settle(item, Settled::Doubled).await?)
+            }
+            _ => Ok(()),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::elapse::time_out;
 use super::sheet::Sheet;
+use super::withdraw::{Withdrawal, withdraw};
 use super::{QUEUE_BOUND, Rules, in_fixed_answer};
 use crate::downlink::machine::table::Cause;
 use crate::downlink::order::{Cancelled, Expiry, Order, Outcome, Refusal, Target};
@@ -48,23 +49,19 @@ pub(crate) fn replace(
     (sheet.close(), outcomes)
 }
 
-/// Takes items back that wait, or stand in a fixed answer, which is ours to restore; what else the cloud has cannot
-/// be taken back.
+/// Takes items back that wait, and begins to take back those that stand in a fixed answer, which is ours to restore;
+/// what else the cloud has cannot be taken back.
 pub(crate) fn cancel(queue: &[Downlink], target: &Target, now: Timestamp) -> (QueueChange, Cancelled) {
     let mut sheet = Sheet::new(queue, now);
     time_out(&mut sheet);
     let outcome = match target {
-        Target::All => {
-            let places = sheet.places(can_be_taken_back);
-            Cancelled::Done(places.into_iter().filter_map(|place| take_back(&mut sheet, place)).collect())
-        }
+        Target::All => take_back(&mut sheet, can_be_taken_back),
         Target::One(id) => match sheet.find(id) {
             None => Cancelled::Unknown,
-            Some(item) if item.state == DownlinkState::Cancelled => Cancelled::Done(vec![id.clone()]),
-            Some(item) if can_be_taken_back(item) => {
-                let places = sheet.places(|item| item.id == *id);
-                Cancelled::Done(places.into_iter().filter_map(|place| take_back(&mut sheet, place)).collect())
+            Some(item) if item.state == DownlinkState::Cancelled => {
+                Cancelled::Done { ended: vec![id.clone()], begun: Vec::new() }
             }
+            Some(item) if can_be_taken_back(item) => take_back(&mut sheet, |item| item.id == *id),
             Some(item) if item.state.is_in_flight() => Cancelled::InFlight,
             Some(_) => Cancelled::Ended,
         },
@@ -76,9 +73,20 @@ fn can_be_taken_back(item: &Downlink) -> bool {
     item.state == DownlinkState::Queued || in_fixed_answer(item)
 }
 
-fn take_back(sheet: &mut Sheet, place: usize) -> Option<ItemId> {
-    sheet.enter(place, Cause::TakenBack, None, None);
-    sheet.items().get(place).map(|item| item.id.clone())
+fn take_back(sheet: &mut Sheet, which: impl Fn(&Downlink) -> bool) -> Cancelled {
+    let (mut ended, mut begun) = (Vec::new(), Vec::new());
+    for place in sheet.places(which) {
+        let Some(item) = sheet.items().get(place) else { continue };
+        let id = item.id.clone();
+        if in_fixed_answer(item) {
+            withdraw(sheet, place, Withdrawal::Cancelling);
+            begun.push(id);
+        } else {
+            sheet.enter(place, Cause::TakenBack, None, None);
+            ended.push(id);
+        }
+    }
+    Cancelled::Done { ended, begun }
 }
 
 fn take(sheet: &mut Sheet, device: DeviceId, entry: &Entry, rules: &Rules) -> Outcome {
@@ -140,6 +148,19 @@ fn known<'a>(items: &'a [Downlink], order: &Order) -> Option<&'a Downlink> {
             item.id.is_made() && item.transaction == order.transaction && order.is_same_as(item)
         }),
         None => None,
+    }
+}
+
+/// What is told of an item of which nothing can be kept.
+pub(crate) fn rejected(device: DeviceId, entry: &Entry, reason: &str, now: Timestamp) -> Downlink {
+    let (id, order, transaction) = match entry {
+        Ok(order) => (order.name(), Some(order), &order.transaction),
+        Err(refusal) => (&refusal.id, None, &refusal.transaction),
+    };
+    Downlink {
+        reason: Some(reason.to_owned()),
+        transaction: transaction.clone(),
+        ..draft(device, id, order, DownlinkState::Rejected, now)
     }
 }
 

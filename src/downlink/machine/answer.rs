@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::elapse::time_out;
-use super::hand::is_unconfirmed;
+use super::hand::is_in_doubt;
 use super::sheet::Sheet;
+use super::withdraw::is_out;
 use super::{in_fixed_answer, used_today};
 use crate::downlink::machine::table::Cause;
 use crate::downlink::order::Report;
@@ -16,6 +17,12 @@ const REPORT_WINDOW_S: i64 = 600;
 
 /// How an item says that it stood in a device type's fixed answer.
 const DIRECT: &str = "direct";
+
+/// A device has stopped listening so long after its uplink, and the cloud's first retry comes a minute after it.
+const LISTENS_FOR: Duration = Duration::from_secs(45);
+
+/// Why an answer is known not to have gone out: the cloud did not get it while the device listened.
+const UNHEARD: &str = "unheard: the cloud asked again when the device had stopped listening";
 
 /// From here on an uplink after the answered one shows that no report is coming.
 const SILENCE: Duration = Duration::from_secs(900);
@@ -36,6 +43,26 @@ pub(crate) struct Seen {
 /// What an uplink's ask was answered with, if the queue still knows: the retry of a callback gets the same bytes.
 pub(super) fn answered_before(queue: &[Downlink], uplink: &UplinkId) -> Option<DownlinkPayload> {
     queue.iter().find(|item| item.uplink == Some(*uplink)).and_then(|item| item.data)
+}
+
+/// The cloud asks for the answer to the same uplink again. If the device had stopped listening by then, what it got at
+/// first has not gone out, whatever comes of this.
+pub(crate) fn asked_again(queue: &[Downlink], uplink: &UplinkId, now: Timestamp) -> QueueChange {
+    let mut sheet = Sheet::new(queue, now);
+    let is_late = |item: &Downlink| {
+        let armed = item.history.last().map_or(item.updated, |(_, time)| *time);
+        armed.plus(LISTENS_FOR) <= now
+    };
+    let unheard = |item: &Downlink| {
+        item.state == DownlinkState::Armed
+            && item.uplink == Some(*uplink)
+            && item.reason.is_none()
+            && is_late(item)
+    };
+    for place in sheet.places(unheard) {
+        sheet.amend(place, |item| item.reason = Some(UNHEARD.to_owned()));
+    }
+    sheet.close()
 }
 
 /// Answers an ask with the first item that may be sent now, and arms it. `stale` says that the device has gone on
@@ -82,8 +109,18 @@ fn is_overtaken(items: &[Downlink], uplink: &UplinkId) -> bool {
 /// A device that asks again has closed its earlier window: what was in it is as sent as we shall ever know.
 fn conclude(sheet: &mut Sheet) {
     for place in sheet.places(|item| item.state == DownlinkState::Armed && !in_fixed_answer(item)) {
-        let reason = "unreported: the device asked again before the network reported".to_owned();
-        sheet.enter(place, Cause::Emitted, Some(Evidence::Inferred), Some(reason));
+        end_unreported(sheet, place, "unreported: the device asked again before the network reported");
+    }
+    // What came back may be over by now.
+    time_out(sheet);
+}
+
+/// No report is coming: what the cloud got in time counts as sent, what it did not waits again.
+fn end_unreported(sheet: &mut Sheet, place: usize, reason: &str) {
+    if sheet.items().get(place).is_some_and(|item| item.reason.as_deref() == Some(UNHEARD)) {
+        sheet.enter_with(place, Cause::Returned, |item| item.uplink = None);
+    } else {
+        sheet.enter(place, Cause::Emitted, Some(Evidence::Inferred), Some(reason.to_owned()));
     }
 }
 
@@ -245,10 +282,13 @@ pub(crate) fn observe(queue: &[Downlink], seen: &Seen, now: Timestamp) -> QueueC
         }
     }
     if seen.asked != Some(false) {
-        let fetched = |item: &Downlink| item.state == DownlinkState::Submitted || in_fixed_answer(item);
+        // What is out of the fixed answer cannot be fetched any more.
+        let fetched = |item: &Downlink| {
+            item.state == DownlinkState::Submitted || (in_fixed_answer(item) && !is_out(item))
+        };
         for place in sheet.places(|item| fetched(item) && is_before(item, seen)) {
             // Whether the cloud ever had it stays unknown, and its document goes on saying so.
-            let doubt = sheet.items().get(place).filter(|item| is_unconfirmed(item));
+            let doubt = sheet.items().get(place).filter(|item| is_in_doubt(item));
             let reason = doubt.and_then(|item| item.reason.clone());
             sheet.enter(place, Cause::Emitted, Some(Evidence::Inferred), reason);
         }
@@ -259,8 +299,7 @@ pub(crate) fn observe(queue: &[Downlink], seen: &Seen, now: Timestamp) -> QueueC
             && item.uplink.is_some_and(|uplink| seen.uplink.seconds >= uplink.seconds.saturating_add(seconds))
     };
     for place in sheet.places(silent) {
-        let reason = "unreported: the device went on and the network did not report".to_owned();
-        sheet.enter(place, Cause::Emitted, Some(Evidence::Inferred), Some(reason));
+        end_unreported(&mut sheet, place, "unreported: the device went on and the network did not report");
     }
     sheet.close()
 }

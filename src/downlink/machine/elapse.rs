@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::sheet::Sheet;
+use super::withdraw::{Withdrawal, is_out, withdraw, withdrawal};
 use super::{in_fixed_answer, went_out_on_day_of};
 use crate::downlink::machine::table::Cause;
 use crate::model::{Downlink, DownlinkState, ItemId, Timestamp};
@@ -34,12 +35,16 @@ pub(super) fn time_out(sheet: &mut Sheet) {
     for place in sheet.places(|item| item.state == DownlinkState::Queued && item.expires <= now) {
         sheet.enter(place, Cause::TimedOut, None, None);
     }
-    // What stands in a fixed answer is taken down by us, and nobody will report on it.
-    for place in sheet.places(|item| in_fixed_answer(item) && item.expires <= now) {
-        sheet.enter(place, Cause::TimedOut, None, None);
+    let unwanted = |item: &Downlink| {
+        let leaves = withdrawal(item).map(|(why, _)| why);
+        in_fixed_answer(item) && item.expires <= now && leaves.is_none_or(|why| why == Withdrawal::Stopping)
+    };
+    for place in sheet.places(unwanted) {
+        withdraw(sheet, place, Withdrawal::Expiring);
     }
     let unreported = |item: &Downlink| {
-        item.state.is_in_flight() && item.expires <= now && item.updated.plus(REPORT_WAIT) <= now
+        let is_over = item.expires <= now && item.updated.plus(REPORT_WAIT) <= now;
+        item.state.is_in_flight() && is_over && !is_out(item)
     };
     for place in sheet.places(unreported) {
         sheet.enter(

@@ -1,16 +1,20 @@
 //! Items that we give to a cloud by ourselves, before any device asks: into Soracom's slot, or into a device type's
 //! fixed answer.
 
-use super::Rules;
 use super::answer::sendable;
 use super::elapse::time_out;
 use super::sheet::Sheet;
 use super::table::Cause;
-use crate::model::{Downlink, ItemId, Timestamp};
+use super::withdraw::{Withdrawal, end_unfetched, taken_out, withdraw};
+use super::{Rules, in_fixed_answer};
+use crate::model::{Downlink, DownlinkState, ItemId, Timestamp};
 use crate::store::QueueChange;
 
 /// Why an item is with the cloud and nobody knows: the call was not answered, or we crashed in it.
 const UNCONFIRMED: &str = "unconfirmed: the cloud has not said that it has it";
+
+/// Why a device may get an item twice.
+const DOUBLED: &str = "unconfirmed: the device was heard while it was submitted again, and may get it twice";
 
 /// What came of giving an item to a cloud.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +25,12 @@ pub(crate) enum Settled {
     Returned(String),
     /// The cloud will never take it.
     Refused(String),
+    /// The cloud has it, and may have had it before: the device may get it twice.
+    Doubled,
+    /// It is to be taken out of the fixed answer, because the gateway stops.
+    Stopping,
+    /// It does not stand in the fixed answer any more.
+    TakenOut,
 }
 
 /// Takes the first item that may be sent now for the cloud. It counts as with the cloud before the cloud is called:
@@ -47,13 +57,28 @@ pub(crate) fn hand(
 pub(crate) fn settle(queue: &[Downlink], id: &ItemId, settled: &Settled, now: Timestamp) -> QueueChange {
     let mut sheet = Sheet::new(queue, now);
     let Some(place) = sheet.places(|item| item.id == *id).first().copied() else { return sheet.close() };
-    let is_in_flight = sheet.items().get(place).is_some_and(|item| item.state.is_in_flight());
     match settled {
-        Settled::Accepted if is_in_flight => sheet.amend(place, |item| item.reason = None),
-        Settled::Accepted => {}
-        Settled::Returned(reason) => {
-            sheet.enter(place, Cause::Returned, None, Some(reason.clone()));
+        Settled::Accepted if sheet.items().get(place).is_some_and(is_unconfirmed) => {
+            sheet.amend(place, |item| item.reason = None);
         }
+        Settled::Accepted => {}
+        Settled::Doubled => {
+            if sheet.items().get(place).is_some_and(|item| item.state == DownlinkState::Submitted) {
+                sheet.amend(place, |item| item.reason = Some(DOUBLED.to_owned()));
+            }
+        }
+        Settled::Returned(reason) => {
+            // What was to be taken out never stood there.
+            if !end_unfetched(&mut sheet, place) {
+                sheet.enter(place, Cause::Returned, None, Some(reason.clone()));
+            }
+        }
+        Settled::Stopping => {
+            if sheet.items().get(place).is_some_and(in_fixed_answer) {
+                withdraw(&mut sheet, place, Withdrawal::Stopping);
+            }
+        }
+        Settled::TakenOut => taken_out(&mut sheet, place),
         Settled::Refused(reason) => {
             sheet.enter(place, Cause::Refused, None, Some(reason.clone()));
         }
@@ -65,4 +90,9 @@ pub(crate) fn settle(queue: &[Downlink], id: &ItemId, settled: &Settled, now: Ti
 /// Whether it is with the cloud and the cloud has not said so.
 pub(crate) fn is_unconfirmed(item: &Downlink) -> bool {
     item.state.is_in_flight() && item.reason.as_deref() == Some(UNCONFIRMED)
+}
+
+/// Whether it stays in doubt how often the device got it.
+pub(super) fn is_in_doubt(item: &Downlink) -> bool {
+    is_unconfirmed(item) || item.reason.as_deref() == Some(DOUBLED)
 }

@@ -11,14 +11,16 @@ mod sheet;
 mod table;
 #[cfg(test)]
 mod tests;
+mod withdraw;
 
 use std::time::Duration;
 
-pub(crate) use accept::{Entry, cancel, push, replace};
-pub(crate) use answer::{Seen, ask, observe, report, transmitted};
+pub(crate) use accept::{Entry, cancel, push, rejected, replace};
+pub(crate) use answer::{Seen, ask, asked_again, observe, report, transmitted};
 pub(crate) use elapse::sweep;
 pub(crate) use hand::{Settled, hand, is_unconfirmed, settle};
 pub(crate) use table::Cause;
+pub(crate) use withdraw::{Knowledge, is_out, judge_withdrawn, withdrawal};
 
 use crate::model::{Downlink, DownlinkState, Timestamp};
 

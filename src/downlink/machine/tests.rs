@@ -5,6 +5,7 @@ mod answer;
 mod elapse;
 mod hand;
 mod random;
+mod withdraw;
 
 use std::time::Duration;
 

@@ -70,6 +70,10 @@ fn replace_drops_what_waits_but_not_what_is_in_flight() {
     assert_eq!(queue.states(), "a armed, b replaced, c queued, d queued");
 }
 
+fn ended(ids: &[&str]) -> Cancelled {
+    Cancelled::Done { ended: ids.iter().map(|id| id.parse().unwrap()).collect(), begun: Vec::new() }
+}
+
 #[test]
 fn cancel_takes_back_what_waits() {
     let mut queue = Queue::default();
@@ -79,10 +83,10 @@ fn cancel_takes_back_what_waits() {
     for (target, expected) in [
         (one("nobody"), Cancelled::Unknown),
         (one("a"), Cancelled::InFlight),
-        (one("b"), Cancelled::Done(vec!["b".parse().unwrap()])),
-        (one("b"), Cancelled::Done(vec!["b".parse().unwrap()])),
-        (Target::All, Cancelled::Done(vec!["c".parse().unwrap()])),
-        (Target::All, Cancelled::Done(vec![])),
+        (one("b"), ended(&["b"])),
+        (one("b"), ended(&["b"])),
+        (Target::All, ended(&["c"])),
+        (Target::All, ended(&[])),
     ] {
         let (change, outcome) = cancel(&queue.items, &target, at(20));
         queue.apply(change);

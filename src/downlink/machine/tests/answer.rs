@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::{Queue, at, data, device, order, reported, rules, uplink};
 use crate::downlink::machine::{
-    Cause, Entry, Rules, Seen, Settled, ask, hand, observe, push, report, settle, transmitted, used_today,
+    Cause, Entry, Rules, Seen, Settled, ask, asked_again, hand, observe, push, report, settle, transmitted,
+    used_today,
 };
 use crate::downlink::order::{Expiry, Order, Report};
 use crate::model::DownlinkState::{Acked, Armed, Failed, Queued, Sent};
@@ -83,6 +84,32 @@ fn a_new_ask_concludes_the_open_one_and_a_late_report_makes_it_certain() {
     assert_eq!(queue.item("a").evidence, Some(Evidence::Network));
     queue.report(at(10), 4, at(720));
     assert_eq!(queue.states(), "a sent, b armed");
+}
+
+#[test]
+fn what_the_cloud_did_not_get_while_the_device_listened_waits_again_unless_it_is_reported() {
+    // The cloud asks again after a minute; a proxy that repeats a request does so at once.
+    for (again, reported, end) in [
+        (Some(60), None, "a armed, b queued"),
+        (Some(60), Some(0), "a sent, b armed"),
+        (Some(60), Some(4), "a armed, b queued"),
+        (Some(12), None, "a sent, b armed"),
+        (None, None, "a sent, b armed"),
+    ] {
+        let mut queue = Queue::default();
+        queue.push(&[Ok(order("a", 1)), Ok(order("b", 2))], at(0));
+        queue.ask(1, at(10));
+        for _ in 0..2 {
+            if let Some(again) = again {
+                queue.apply(asked_again(&queue.items, &uplink(1, at(10)), at(again)));
+            }
+        }
+        if let Some(code) = reported {
+            queue.report(at(10), code, at(90));
+        }
+        queue.ask(2, at(600));
+        assert_eq!(queue.states(), end, "asked again in second {again:?}, infoCode {reported:?}");
+    }
 }
 
 #[test]

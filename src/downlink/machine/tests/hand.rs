@@ -1,11 +1,7 @@
 //! What becomes of items that we bring to a cloud.
 
-use super::{Queue, at, data, device, order, rules, uplink};
-use crate::downlink::machine::{
-    Cause, Rules, Seen, Settled, cancel, hand, in_fixed_answer, is_unconfirmed, observe, push, settle, sweep,
-    transmitted,
-};
-use crate::downlink::order::Target;
+use super::{Queue, at, order, rules, uplink};
+use crate::downlink::machine::{Cause, Seen, Settled, hand, is_unconfirmed, observe, settle};
 use crate::model::DownlinkState::{Failed, Queued, Sent, Submitted};
 
 #[test]
@@ -81,46 +77,4 @@ fn an_uplink_that_came_before_shows_nothing_however_its_time_is() {
         queue.apply(observe(&queue.items, &seen(received), at(30)));
         assert_eq!(queue.item("a").state, state, "received in second {received}");
     }
-}
-
-#[test]
-fn what_stands_in_a_fixed_answer_can_be_taken_back_and_ends_in_its_time() {
-    let mut queue = Queue::default();
-    queue.push(&[Ok(order("a", 1)), Ok(order("b", 2))], at(0));
-    queue.apply(hand(&queue.items, Cause::Answered, &rules(), at(10)).0);
-    assert!(in_fixed_answer(queue.item("a")));
-    queue.apply(cancel(&queue.items, &Target::One("a".parse().unwrap()), at(20)).0);
-    queue.apply(hand(&queue.items, Cause::Answered, &rules(), at(30)).0);
-    queue.apply(sweep(&queue.items, at(2 * 86_400)));
-    assert_eq!(queue.states(), "b expired");
-}
-
-#[test]
-fn what_was_fetched_before_it_was_taken_down_is_said_once() {
-    let direct = Rules { via: Some("direct".to_owned()), ..rules() };
-    let mut queue = Queue::default();
-    queue.apply(push(&queue.items, device(), &[Ok(order("a", 1)), Ok(order("b", 1))], &direct, at(0)).0);
-    queue.apply(hand(&queue.items, Cause::Answered, &direct, at(10)).0);
-    queue.apply(cancel(&queue.items, &Target::One("a".parse().unwrap()), at(30)).0);
-    let seen = |seq, seconds| Seen {
-        uplink: uplink(seq, at(seconds)),
-        received: at(seconds),
-        asked: Some(true),
-        acknowledges: false,
-    };
-    let told = |queue: &mut Queue, seen| queue.apply(transmitted(&queue.items, &seen, data(1), at(60)));
-    told(&mut queue, seen(1, 5));
-    assert_eq!(queue.item("a").reason, None, "it did not stand there yet");
-    for _ in 0..2 {
-        told(&mut queue, seen(2, 20));
-    }
-    assert!(queue.item("a").reason.as_ref().is_some_and(|reason| reason.starts_with("too_late")));
-    // The same bytes once more, of the next item.
-    queue.apply(hand(&queue.items, Cause::Answered, &direct, at(70)).0);
-    for _ in 0..2 {
-        told(&mut queue, seen(3, 80));
-    }
-    assert_eq!(queue.states(), "a cancelled, b sent");
-    assert_eq!(queue.item("a").uplink, Some(uplink(2, at(20))));
-    assert_eq!(queue.item("b").uplink, Some(uplink(3, at(80))));
 }

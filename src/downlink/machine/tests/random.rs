@@ -1,6 +1,7 @@
 //! Whatever happens in whatever order, the promises of `docs/downlinks.md` hold.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -9,8 +10,8 @@ use super::{Queue, at, device, order, reported, rules};
 use crate::downlink::machine::answer::answered_before;
 use crate::downlink::machine::table;
 use crate::downlink::machine::{
-    Cause, Entry, QUEUE_BOUND, Seen, Settled, ask, cancel, hand, in_fixed_answer, is_unconfirmed, observe,
-    push, replace, report, settle, sweep, used_today,
+    Cause, Entry, Knowledge, QUEUE_BOUND, Seen, Settled, ask, asked_again, cancel, hand, in_fixed_answer,
+    is_unconfirmed, judge_withdrawn, observe, push, replace, report, settle, sweep, used_today,
 };
 use crate::downlink::order::{Expiry, Order, Target};
 use crate::model::{Downlink, DownlinkPayload, DownlinkState, Timestamp, UplinkId, UplinkTail};
@@ -30,6 +31,10 @@ enum Step {
     Hand(bool),
     /// What comes of it: the cloud has it, has it not, will not have it; or nobody ever says.
     Settle(u8),
+    /// We stop, or have taken what is to be taken out of the fixed answer.
+    TakeOut(bool),
+    /// The cloud's messages were read up to so many seconds before now.
+    Judge(u64, bool),
     Sweep,
     /// Seconds; the clock may be set back.
     Pass(i64),
@@ -65,6 +70,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..6_usize, any::<bool>()).prop_map(|(ago, shows)| Step::Observe(ago, shows)),
         2 => any::<bool>().prop_map(Step::Hand),
         2 => (0..3_u8).prop_map(Step::Settle),
+        2 => any::<bool>().prop_map(Step::TakeOut),
+        2 => (0..100_u64, any::<bool>()).prop_map(|(ago, tells)| Step::Judge(ago, tells)),
         1 => Just(Step::Sweep),
         4 => (-100..4000_i64).prop_map(Step::Pass),
         1 => (20_000..100_000_i64).prop_map(Step::Pass),
@@ -135,6 +142,20 @@ impl World {
                     self.queue.apply(settle(&self.queue.items, &id, &settled, self.now));
                 }
             }
+            Step::TakeOut(stopping) => {
+                let settled = if stopping { Settled::Stopping } else { Settled::TakenOut };
+                if let Some(id) =
+                    self.queue.items.iter().find(|item| in_fixed_answer(item)).map(|item| &item.id)
+                {
+                    self.queue.apply(settle(&self.queue.items, &id.clone(), &settled, self.now));
+                }
+            }
+            Step::Judge(ago, tells_answers) => {
+                let read_until = Some(self.now.minus(Duration::from_secs(ago)));
+                let asks = self.asks.iter().map(|(_, time, _)| *time).collect();
+                let known = Knowledge { read_until, asks, tells_answers };
+                self.queue.apply(judge_withdrawn(&self.queue.items, &known, self.now));
+            }
             Step::Sweep => self.queue.apply(sweep(&self.queue.items, self.now)),
             Step::Pass(seconds) => {
                 let millis = self.now.as_millis().saturating_add(seconds.saturating_mul(1000));
@@ -151,8 +172,13 @@ impl World {
         let newest = self.queue.items.iter().filter_map(|item| item.uplink).map(|known| known.seconds).max();
         let in_order = newest.is_none_or(|newest| newest <= uplink.seconds);
         let (now, items) = (self.now, &self.queue.items);
+        // The cloud asked again for what it was answered with: it waits again.
+        let is_unheard = |item: &Downlink| {
+            let reason = item.reason.as_deref().unwrap_or_default();
+            item.state == DownlinkState::Armed && reason.starts_with("unheard")
+        };
         let could = items.iter().any(|item| {
-            item.state == DownlinkState::Queued
+            (item.state == DownlinkState::Queued || is_unheard(item))
                 && item.expires > now
                 && item.not_before.is_none_or(|start| start <= now)
         });
@@ -161,7 +187,8 @@ impl World {
         let is_over =
             |item: &Downlink| sweep(std::slice::from_ref(item), now).put.iter().any(Downlink::is_final);
         let blocked = items.iter().filter(is_brought).any(|item| !is_over(item));
-        let quota_left = used_today(items, now) < 4;
+        let used: Vec<Downlink> = items.iter().filter(|item| !is_unheard(item)).cloned().collect();
+        let quota_left = used_today(&used, now) < 4;
         let (change, data) = ask(items, uplink, false, rules().daily_limit, now);
         prop_assert_eq!(
             data.is_some(),
@@ -180,6 +207,7 @@ impl World {
             prop_assert_eq!(Some(again), data);
             let (change, _) = ask(&self.queue.items, uplink, false, rules().daily_limit, self.now);
             prop_assert!(change.put.is_empty() && change.events.is_empty(), "a retry consumed something");
+            self.queue.apply(asked_again(&self.queue.items, &uplink, self.now));
         }
         Ok(())
     }
