@@ -9,7 +9,6 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use utoipa::IntoParams;
 
 use super::{Api, Refusal};
 use crate::control::Range;
@@ -88,18 +87,19 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 }
 
 /// Which part of a device's history.
-#[derive(Debug, Default, Deserialize, IntoParams)]
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(utoipa::IntoParams))]
 #[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
+#[cfg_attr(test, into_params(parameter_in = Query))]
 pub(super) struct Span {
     /// From this time on, in RFC 3339.
-    #[param(value_type = Option<String>, format = DateTime)]
+    #[cfg_attr(test, param(value_type = Option<String>, format = DateTime))]
     from: Option<Timestamp>,
     /// Before this time, in RFC 3339.
-    #[param(value_type = Option<String>, format = DateTime)]
+    #[cfg_attr(test, param(value_type = Option<String>, format = DateTime))]
     to: Option<Timestamp>,
     /// At most so many, the newest first.
-    #[param(minimum = 1, maximum = 500, default = 100)]
+    #[cfg_attr(test, param(minimum = 1, maximum = 500, default = 100))]
     limit: Option<usize>,
     /// Where the page before this one ended: the `cursor` of its answer. Only where an answer has one.
     cursor: Option<String>,

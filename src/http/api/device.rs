@@ -4,7 +4,6 @@ use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use utoipa::{IntoParams, ToSchema};
 
 use super::ask::{Body, Known, Query, Span, limit};
 use super::{Api, Refusal, aside};
@@ -18,30 +17,31 @@ use crate::store::UplinkQuery;
 const PAGE: (usize, usize) = (100, 1000);
 
 /// Which devices.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(utoipa::IntoParams))]
 #[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
+#[cfg_attr(test, into_params(parameter_in = Query))]
 pub(super) struct Filter {
     /// Those whose id or name holds this text, in any case.
     q: Option<String>,
     /// Those of this source.
     source: Option<String>,
     /// At most so many, by id.
-    #[param(minimum = 1, maximum = 1000, default = 100)]
+    #[cfg_attr(test, param(minimum = 1, maximum = 1000, default = 100))]
     limit: Option<usize>,
     /// Those after this one: the `cursor` of the answer before.
     cursor: Option<String>,
 }
 
 /// Devices with their last values, availability and signal.
-#[utoipa::path(
+#[cfg_attr(test, utoipa::path(
     get, path = "/devices", tag = "devices", params(Filter),
     responses(
         (status = 200, body = Value, description = "`{\"devices\":[…],\"total\":…,\"cursor\":…}`: so many fit the \
                                                     filter; `cursor` asks for those after these, or is null"),
         Refusal,
     ),
-)]
+))]
 pub(super) async fn list(
     State(api): State<Api>,
     Query(filter): Query<Filter>,
@@ -74,11 +74,11 @@ impl Filter {
 }
 
 /// One device: its row of the list, the catalogue of its fields, its newest uplink, its downlinks' summary.
-#[utoipa::path(
+#[cfg_attr(test, utoipa::path(
     get, path = "/devices/{device}", tag = "devices",
     params(("device" = String, Path, description = "The id, as the cloud prints it")),
     responses((status = 200, body = Value, description = "The device"), Refusal),
-)]
+))]
 pub(super) async fn one(State(api): State<Api>, Known(device): Known) -> Result<Json<Value>, Refusal> {
     aside(move || {
         let mut row = api.row(device)?;
@@ -99,11 +99,11 @@ pub(super) async fn one(State(api): State<Api>, Known(device): Known) -> Result<
 }
 
 /// A device's uplinks as they are decoded today, the newest first.
-#[utoipa::path(
+#[cfg_attr(test, utoipa::path(
     get, path = "/devices/{device}/uplinks", tag = "devices",
     params(("device" = String, Path, description = "The id"), Span),
     responses((status = 200, body = Value, description = "`{\"uplinks\":[…],\"cursor\":…}`"), Refusal),
-)]
+))]
 pub(super) async fn uplinks(
     State(api): State<Api>,
     Known(device): Known,
@@ -114,11 +114,11 @@ pub(super) async fn uplinks(
 }
 
 /// Where a device was, the newest first.
-#[utoipa::path(
+#[cfg_attr(test, utoipa::path(
     get, path = "/devices/{device}/locations", tag = "devices",
     params(("device" = String, Path, description = "The id"), Span),
     responses((status = 200, body = Value, description = "`{\"locations\":[…]}`"), Refusal),
-)]
+))]
 pub(super) async fn locations(
     State(api): State<Api>,
     Known(device): Known,
@@ -129,7 +129,8 @@ pub(super) async fn locations(
 }
 
 /// A payload to decode.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Payload {
     /// Hex digits, at most 24.
@@ -137,11 +138,11 @@ pub(super) struct Payload {
 }
 
 /// What the device's decoder makes of a payload.
-#[utoipa::path(
+#[cfg_attr(test, utoipa::path(
     post, path = "/devices/{device}/decode", tag = "devices", request_body = Payload,
     params(("device" = String, Path, description = "The id")),
     responses((status = 200, body = Value, description = "`{\"fields\":{…},\"errors\":[…]}`"), Refusal),
-)]
+))]
 pub(super) async fn decode(
     State(api): State<Api>,
     Known(device): Known,

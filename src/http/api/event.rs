@@ -27,7 +27,7 @@ const SILENCE: Duration = Duration::from_secs(15);
 const OUTBOX_EVERY: Duration = Duration::from_secs(1);
 
 /// What happens, as it happens.
-#[utoipa::path(
+#[cfg_attr(test, utoipa::path(
     get, path = "/events", tag = "gateway",
     responses(
         (status = 200, body = String, content_type = "text/event-stream",
@@ -36,7 +36,7 @@ const OUTBOX_EVERY: Duration = Duration::from_secs(1);
                         (`{\"waiting\",\"oldest\"}`), `health` (when the store begins or ceases to fail), and `lagged`: events were left out, ask for everything again"),
         Refusal,
     ),
-)]
+))]
 pub(super) async fn events(
     State(api): State<Api>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Refusal> {

@@ -5,6 +5,8 @@
 
 mod ask;
 mod device;
+#[cfg(test)]
+mod document;
 mod downlink;
 mod event;
 mod gateway;
@@ -13,18 +15,21 @@ mod series;
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::http::header::CONTENT_TYPE;
 use axum::routing::{delete, get, post};
-use axum::{Json, Router};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use utoipa::OpenApi;
 
 use self::refusal::Refusal;
 use super::answer;
 use crate::command::Rooms;
 use crate::control::{self, Desk};
 use crate::publish;
+
+/// What the API is, in OpenAPI: made from the handlers, see `document`.
+const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
 
 /// So many may listen to events at once.
 const LISTENERS: usize = 32;
@@ -39,42 +44,6 @@ struct Api {
     listeners: Arc<Semaphore>,
     /// Ends the streams of events, which would otherwise hold up the listener's end.
     ending: CancellationToken,
-}
-
-#[derive(OpenApi)]
-#[openapi(
-    info(
-        title = "sigfox2mqtt",
-        version = "1",
-        description = "What a gateway knows, and what it can be told. Documents are those of MQTT (docs/mqtt.md). \
-                       Where `http.token` is set, every path asks for it; one that changes something takes no \
-                       `http.read_token`, and no request of another site's page."
-    ),
-    servers((url = "/api/v1", description = "This gateway")),
-    paths(
-        device::list, device::one, device::uplinks, device::locations, device::decode, series::series,
-        downlink::list, downlink::push, downlink::replace, downlink::cancel_all, downlink::cancel,
-        gateway::locations, gateway::sources, gateway::sync, gateway::health, gateway::settings, gateway::log,
-        gateway::outbox, event::events, openapi,
-    ),
-    modifiers(&Tokens),
-)]
-struct Document;
-
-/// How a caller shows the token.
-struct Tokens;
-
-impl utoipa::Modify for Tokens {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
-
-        let components = document.components.get_or_insert_default();
-        for (name, scheme) in [("bearer", HttpAuthScheme::Bearer), ("basic", HttpAuthScheme::Basic)] {
-            components.add_security_scheme(name, SecurityScheme::Http(Http::new(scheme)));
-        }
-        let either = ["bearer", "basic"].map(|name| SecurityRequirement::new(name, Vec::<String>::new()));
-        document.security = Some([SecurityRequirement::default()].into_iter().chain(either).collect());
-    }
 }
 
 /// The routes below `/api/v1`. `ending` ends what would never end by itself.
@@ -122,20 +91,11 @@ pub(super) fn router(rooms: Rooms, ending: CancellationToken) -> Router {
         .route("/log", get(gateway::log))
         .route("/outbox", get(gateway::outbox))
         .route("/events", get(event::events))
-        .route("/openapi.json", get(openapi))
+        .route("/openapi.json", get(([(CONTENT_TYPE, "application/json")], DOCUMENT)))
         .fallback(answer::no_such_page)
         .method_not_allowed_fallback(answer::no_such_method)
         .layer(DefaultBodyLimit::max(super::LARGEST_BODY))
         .with_state(api)
-}
-
-/// This document.
-#[utoipa::path(
-    get, path = "/openapi.json", tag = "gateway",
-    responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json"), Refusal),
-)]
-async fn openapi() -> Json<utoipa::openapi::OpenApi> {
-    std::future::ready(Json(Document::openapi())).await
 }
 
 /// Does what may have to ask the disk where that holds up nobody.
@@ -143,45 +103,4 @@ async fn aside<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
 ) -> Result<T, Refusal> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|_panicked| Err(Refusal::internal()))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    #[test]
-    fn the_document_lists_every_route_and_no_other() {
-        let (source, _) = include_str!("mod.rs").split_once("#[cfg(test)]").unwrap();
-        let routes = source.split(".route(").skip(1).filter_map(|route| {
-            let (_, rest) = route.split_once('"')?;
-            let (path, handlers) = rest.split_once('"')?;
-            let handlers = handlers.split(".fallback(").next()?;
-            let methods = ["get", "post", "put", "delete"].into_iter();
-            let methods = methods.filter(|method| handlers.contains(&format!("{method}(")));
-            Some(methods.map(|method| format!("{method} {path}")).collect::<Vec<_>>())
-        });
-        let routes: BTreeSet<String> = routes.flatten().collect();
-        let document = serde_json::to_value(Document::openapi()).unwrap();
-        let paths = document["paths"].as_object().unwrap().iter();
-        let described = paths.flat_map(|(path, methods)| {
-            methods.as_object().unwrap().keys().map(move |method| format!("{method} {path}"))
-        });
-        assert_eq!(described.collect::<BTreeSet<_>>(), routes);
-        assert_eq!(document["openapi"], "3.1.0");
-        assert!(routes.len() > 15, "{routes:?}");
-    }
-
-    #[test]
-    fn every_answer_of_the_document_has_the_refusals() {
-        let document = serde_json::to_value(Document::openapi()).unwrap();
-        for (path, methods) in document["paths"].as_object().unwrap() {
-            for (method, operation) in methods.as_object().unwrap() {
-                for status in ["200", "401", "403", "404", "405", "503"] {
-                    assert!(operation["responses"].get(status).is_some(), "{method} {path}: {status}");
-                }
-            }
-        }
-    }
 }

@@ -1,13 +1,7 @@
 //! Why a request is not answered as asked: one shape for all, `{"error":{"code","message"}}`.
 
-use std::collections::BTreeMap;
-
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use utoipa::openapi::RefOr;
-use utoipa::openapi::content::ContentBuilder;
-use utoipa::openapi::response::{Response as Described, ResponseBuilder};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use crate::control::Refused;
 use crate::http::answer::error;
@@ -20,21 +14,6 @@ pub(super) struct Refusal {
     code: String,
     message: String,
 }
-
-/// Every refusal that any path may give, and when.
-const REFUSALS: [(&str, &str); 11] = [
-    ("400", "malformed: what was sent cannot be read, in words"),
-    ("401", "unauthorized: no token, or a wrong one"),
-    ("403", "read_only, foreign or not_allowed: the token is for reading, or another site's page asks"),
-    ("404", "not_found or unknown_item: there is no such path, device or item"),
-    ("405", "method_not_allowed: `Allow` says which methods there are"),
-    ("409", "in_flight or ended: the downlink cannot be taken back any more"),
-    ("413", "too_large: the body is over 64 KiB"),
-    ("415", "unsupported_media_type: the body is not JSON"),
-    ("422", "rejected: no item was taken, with each one's reason"),
-    ("500", "internal: a fault of the gateway's own"),
-    ("503", "unavailable: the store does not answer, or too many listen"),
-];
 
 impl Refusal {
     pub(super) fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
@@ -81,22 +60,5 @@ impl From<Refused> for Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         error(self.status, &self.code, &self.message)
-    }
-}
-
-impl utoipa::IntoResponses for Refusal {
-    fn responses() -> BTreeMap<String, RefOr<Described>> {
-        let text = || ObjectBuilder::new().schema_type(Type::String);
-        let error = ObjectBuilder::new()
-            .property("code", text().description(Some("For programs.")))
-            .property("message", text().description(Some("For people.")))
-            .required("code")
-            .required("message");
-        let schema = ObjectBuilder::new().property("error", error).required("error").build();
-        let response = |when: &str| {
-            let content = ContentBuilder::new().schema(Some(schema.clone())).build();
-            ResponseBuilder::new().description(when).content("application/json", content).build()
-        };
-        REFUSALS.iter().map(|(status, when)| ((*status).to_owned(), RefOr::T(response(when)))).collect()
     }
 }

@@ -7,7 +7,6 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::{IntoParams, ToSchema};
 
 use super::ask::{Known, Query, limit};
 use super::{Api, Refusal, aside};
@@ -22,37 +21,39 @@ const POINTS: (usize, usize) = (300, 1000);
 const A_DAY: Duration = Duration::from_secs(86_400);
 
 /// Which field, over which time, how finely.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(utoipa::IntoParams))]
 #[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
+#[cfg_attr(test, into_params(parameter_in = Query))]
 pub(super) struct Wanted {
     /// The field's key.
     field: String,
     /// From this time on, in RFC 3339; a day before `to` by default.
-    #[param(value_type = Option<String>, format = DateTime)]
+    #[cfg_attr(test, param(value_type = Option<String>, format = DateTime))]
     from: Option<Timestamp>,
     /// Before this time; now by default.
-    #[param(value_type = Option<String>, format = DateTime)]
+    #[cfg_attr(test, param(value_type = Option<String>, format = DateTime))]
     to: Option<Timestamp>,
     /// At most so many points.
-    #[param(minimum = 1, maximum = 1000, default = 300)]
+    #[cfg_attr(test, param(minimum = 1, maximum = 1000, default = 300))]
     points: Option<usize>,
 }
 
 /// A field over time, in columns of equal length; buckets without a value are left out.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Series)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+#[cfg_attr(test, schema(as = Series))]
 pub(super) struct Told {
     /// Whose.
-    #[schema(value_type = String)]
+    #[cfg_attr(test, schema(value_type = String))]
     device: DeviceId,
     /// Its key.
     field: String,
     /// From this time on.
-    #[schema(value_type = String, format = DateTime)]
+    #[cfg_attr(test, schema(value_type = String, format = DateTime))]
     from: Timestamp,
     /// Before this time.
-    #[schema(value_type = String, format = DateTime)]
+    #[cfg_attr(test, schema(value_type = String, format = DateTime))]
     to: Timestamp,
     /// How long a bucket is.
     bucket_s: f64,
@@ -61,7 +62,8 @@ pub(super) struct Told {
 }
 
 /// A column a figure.
-#[derive(Debug, Default, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub(super) struct Columns {
     /// The beginning of each bucket in Unix seconds.
     time: Vec<f64>,
@@ -76,11 +78,11 @@ pub(super) struct Columns {
 }
 
 /// One field over time in at most a thousand buckets; true counts as 1, false as 0, text is left out.
-#[utoipa::path(
+#[cfg_attr(test, utoipa::path(
     get, path = "/devices/{device}/series", tag = "devices",
     params(("device" = String, Path, description = "The id"), Wanted),
     responses((status = 200, body = Told), Refusal),
-)]
+))]
 pub(super) async fn series(
     State(api): State<Api>,
     Known(device): Known,
