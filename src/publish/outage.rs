@@ -1,7 +1,7 @@
 //! When each source could not tell: its devices' deadlines stand still for so long. Pure but for its note.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::clock;
 use crate::ingest::{SourceState, SourceStatus};
@@ -10,6 +10,25 @@ use crate::store::{Store, StoreError};
 
 /// Older outages are forgotten: no device's patience reaches that far.
 const MOST: usize = 64;
+
+/// A moment by the wall clock, which may be set meanwhile, and by the clock that only runs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    wall: Timestamp,
+    steady: Instant,
+}
+
+impl Moment {
+    /// This moment, of which the wall clock says `wall`.
+    pub(super) fn now(wall: Timestamp) -> Self {
+        Self { wall, steady: Instant::now() }
+    }
+
+    /// When an earlier moment was, by what the wall clock says now.
+    fn when(self, earlier: Instant) -> Timestamp {
+        self.wall.minus(self.steady.saturating_duration_since(earlier))
+    }
+}
 
 /// The outages of all sources.
 #[derive(Debug, Default)]
@@ -22,7 +41,7 @@ struct Record {
     /// From when to when, oldest first.
     past: VecDeque<(Timestamp, Timestamp)>,
     /// Since when it cannot tell now.
-    since: Option<Timestamp>,
+    since: Option<Instant>,
     /// Whether it has answered since this process began.
     synced: bool,
 }
@@ -32,19 +51,19 @@ impl Outages {
     pub(super) fn load(
         store: &Store,
         sources: impl Iterator<Item = SourceName>,
-        now: Timestamp,
+        now: Moment,
     ) -> Result<Self, StoreError> {
         let mut outages = Self::default();
         for source in sources {
             let note = store.note(&key(&source))?.unwrap_or_default();
             let past = parse(&String::from_utf8_lossy(&note));
-            outages.sources.insert(source, Record { past, since: Some(now), synced: false });
+            outages.sources.insert(source, Record { past, since: Some(now.steady), synced: false });
         }
         Ok(outages)
     }
 
     /// Takes over how a source does, and says whether its devices are to be judged anew.
-    pub(super) fn update(&mut self, source: &SourceName, status: &SourceStatus, now: Timestamp) -> bool {
+    pub(super) fn update(&mut self, source: &SourceName, status: &SourceStatus, now: Moment) -> bool {
         let record = self.sources.entry(source.clone()).or_default();
         let is_ok = status.state == SourceState::Ok;
         let was_synced = record.synced;
@@ -52,9 +71,10 @@ impl Outages {
         match (record.since, is_ok) {
             (Some(since), true) => {
                 record.since = None;
-                // An outage that began before the clock was set would excuse every silence there ever was.
-                if clock::is_set(since) {
-                    record.past.push_back((since, now));
+                // It is as long as it lasted: by the wall clock, one that began before that was set would excuse every
+                // silence there ever was.
+                if clock::is_set(now.wall) {
+                    record.past.push_back((now.when(since), now.wall));
                 }
                 while record.past.len() > MOST {
                     record.past.pop_front();
@@ -62,7 +82,7 @@ impl Outages {
                 true
             }
             (None, false) => {
-                record.since = Some(now);
+                record.since = Some(now.steady);
                 true
             }
             _ => was_synced != record.synced,
@@ -75,10 +95,10 @@ impl Outages {
     }
 
     /// For how long, from a time until now, the source could not tell.
-    pub(super) fn blind(&self, source: &SourceName, from: Timestamp, now: Timestamp) -> Duration {
+    pub(super) fn blind(&self, source: &SourceName, from: Timestamp, now: Moment) -> Duration {
         let Some(record) = self.sources.get(source) else { return Duration::ZERO };
-        let open = record.since.map(|since| (since, now));
-        let within = |(begin, end): (Timestamp, Timestamp)| end.min(now).since(begin.max(from));
+        let open = record.since.map(|since| (now.when(since), now.wall));
+        let within = |(begin, end): (Timestamp, Timestamp)| end.min(now.wall).since(begin.max(from));
         record.past.iter().copied().chain(open).map(within).sum()
     }
 
@@ -112,21 +132,29 @@ fn parse(text: &str) -> VecDeque<(Timestamp, Timestamp)> {
 mod tests {
     use super::*;
 
-    fn at(minutes: i64) -> Timestamp {
-        Timestamp::from_cloud(1_789_000_000 + minutes * 60).unwrap()
+    fn at(minute: i64) -> Timestamp {
+        let (origin, distance) =
+            (Timestamp::from_cloud(1_789_000_000).unwrap(), minutes(minute.unsigned_abs()));
+        if minute < 0 { origin.minus(distance) } else { origin.plus(distance) }
     }
 
     fn minutes(count: u64) -> Duration {
         Duration::from_secs(count * 60)
     }
 
+    /// A moment by both clocks, so many minutes after the beginning by each.
+    fn moment(start: Instant, steady: u64, wall: i64) -> Moment {
+        Moment { wall: at(wall), steady: start + minutes(steady) }
+    }
+
     #[test]
     fn only_the_outages_since_a_time_count() {
-        let source: SourceName = "s".parse().unwrap();
+        let (source, start): (SourceName, _) = ("s".parse().unwrap(), Instant::now());
+        let now = |minute: u64| moment(start, minute, i64::try_from(minute).unwrap());
         let mut outages = Outages::default();
-        let mut hear = |state, minute: i64| {
+        let mut hear = |state, minute| {
             let status = SourceStatus { state, last_success: Some(at(0)), ..SourceStatus::default() };
-            outages.update(&source, &status, at(minute))
+            outages.update(&source, &status, now(minute))
         };
         assert!(hear(SourceState::Ok, 0), "the first answer");
         assert!(!hear(SourceState::Ok, 5));
@@ -134,8 +162,8 @@ mod tests {
         assert!(!hear(SourceState::RateLimited, 15));
         assert!(hear(SourceState::Ok, 20));
         assert!(hear(SourceState::AuthFailed, 40));
-        for (from, now, blind) in [(0, 20, 10), (0, 45, 15), (15, 45, 10), (42, 45, 3), (30, 35, 0)] {
-            assert_eq!(outages.blind(&source, at(from), at(now)), minutes(blind), "{from} to {now}");
+        for (from, minute, blind) in [(0, 45, 15), (15, 45, 10), (42, 45, 3), (30, 40, 0)] {
+            assert_eq!(outages.blind(&source, at(from), now(minute)), minutes(blind), "{from} to {minute}");
         }
         let past = &outages.sources.get(&source).unwrap().past;
         assert_eq!(&parse(&print(past)), past);
@@ -143,13 +171,20 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_that_began_before_the_clock_was_set_excuses_nothing() {
-        let source: SourceName = "s".parse().unwrap();
-        let mut outages = Outages::default();
+    fn an_outage_is_as_long_as_it_lasted_whatever_the_clock_said() {
+        let (source, start): (SourceName, _) = ("s".parse().unwrap(), Instant::now());
         let down = SourceStatus { state: SourceState::Down, ..SourceStatus::default() };
-        assert!(outages.update(&source, &down, Timestamp::default()));
-        let ok = SourceStatus { state: SourceState::Ok, last_success: Some(at(0)), ..down };
-        assert!(outages.update(&source, &ok, at(0)));
-        assert_eq!(outages.blind(&source, at(-1000), at(10)), Duration::ZERO);
+        let ok =
+            SourceStatus { state: SourceState::Ok, last_success: Some(at(0)), ..SourceStatus::default() };
+        // Right; as it was when the gateway was switched off, three days ago; never set; a day ahead.
+        for before in [0, -4320, -29_800_000, 1440] {
+            let mut outages = Outages::default();
+            assert!(outages.update(&source, &down, moment(start, 0, before)));
+            let open = outages.blind(&source, at(-100_000_000), moment(start, 3, before + 3));
+            assert_eq!(open, minutes(3), "{before}: while it lasts");
+            assert!(outages.update(&source, &ok, moment(start, 5, 5)));
+            let over = outages.blind(&source, at(-10_000), moment(start, 20, 20));
+            assert_eq!(over, minutes(5), "{before}");
+        }
     }
 }

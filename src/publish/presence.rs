@@ -6,6 +6,7 @@ use super::Name;
 use super::availability::{Availability, Facts, GAPS, Presence};
 use super::discovery::{Described, Entity, Gateway};
 use super::document::print;
+use super::outage::Moment;
 use super::render::{Profile, Rendered, Renderer};
 use crate::config::{DiscoveryMode, DownlinkVia};
 use crate::model::{DeviceId, Timestamp};
@@ -32,7 +33,8 @@ impl Renderer {
         let configured = self.expected_interval(&profile);
         let keep_alive = profile.device_type.as_ref().and_then(|device_type| device_type.keep_alive_s);
         let times = if configured.is_none() && keep_alive.is_none() { self.times(id)? } else { Vec::new() };
-        let blind = device.last_seen.map(|seen| self.run.outages().blind(&device.source, seen, now));
+        let blind =
+            device.last_seen.map(|seen| self.run.outages().blind(&device.source, seen, Moment::now(now)));
         let facts = Facts {
             last_seen: device.last_seen,
             configured,

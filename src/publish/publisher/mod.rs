@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use self::birth::Births;
 use super::document::{BridgeState, print};
 use super::flight::{Cargo, Flights};
-use super::outage::Outages;
+use super::outage::{Moment, Outages};
 use super::outbox::Outbox;
 use super::render::{Renderer, json_properties};
 use super::reply::{Order, ReplyQueue};
@@ -131,7 +131,7 @@ impl Publisher {
     pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
         self.start_over = !note::begin(&self.renderer.store).await?;
         let sources = self.renderer.status.all().into_keys();
-        let outages = Outages::load(&self.renderer.store, sources, clock::now())?;
+        let outages = Outages::load(&self.renderer.store, sources, Moment::now(clock::now()))?;
         *self.renderer.run.outages() = outages;
         self.retained.leftovers(&self.renderer)?;
         self.retained.descriptions(&self.renderer)?;
@@ -192,7 +192,7 @@ impl Publisher {
             self.retained.mark([Name::Health]);
         }
         for (source, status) in self.renderer.status.all() {
-            let changed = self.renderer.run.outages().update(&source, &status, clock::now());
+            let changed = self.renderer.run.outages().update(&source, &status, Moment::now(clock::now()));
             if changed {
                 let noted = self.renderer.run.outages().save(&self.renderer.store, &source);
                 self.unless_failed(noted);

@@ -14,7 +14,7 @@ use crate::model::{Device, DeviceId, Downlink, Location, LocationSource, Timesta
 use crate::mqtt::topic::Topics;
 use crate::publish::availability::Presence;
 use crate::publish::health::Health;
-use crate::publish::outage::Outages;
+use crate::publish::outage::{Moment, Outages};
 use crate::publish::render::{Profile, Renderer};
 use crate::publish::{Run, state};
 use crate::store::{DeviceState, Store, StoreError, UplinkQuery};
@@ -70,7 +70,7 @@ impl Facts {
         let topics = Topics::new(&config.mqtt.base, &config.mqtt.discovery.prefix);
         let renderer = Renderer::new(config, store, registry, status, topics, Run::default());
         let sources = renderer.status.all().into_keys();
-        let outages = Outages::load(&renderer.store, sources, now)?;
+        let outages = Outages::load(&renderer.store, sources, Moment::now(now))?;
         *renderer.run.outages() = outages;
         Ok(Self { renderer, run, started: now })
     }
@@ -79,7 +79,7 @@ impl Facts {
     pub(super) fn sources_changed(&mut self, now: Timestamp) -> bool {
         let mut anew = false;
         for (source, status) in self.renderer.status.all() {
-            anew |= self.renderer.run.outages().update(&source, &status, now);
+            anew |= self.renderer.run.outages().update(&source, &status, Moment::now(now));
         }
         anew
     }
