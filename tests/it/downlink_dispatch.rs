@@ -1,6 +1,7 @@
 //! Downlinks that the gateway brings into Soracom's slots.
 
 use sigfox2mqtt::model::{DeviceId, Downlink, DownlinkState, Evidence, SourceName};
+use sigfox2mqtt::store::QueueChange;
 
 use crate::downlink_rig::Rig;
 use crate::support::eventually;
@@ -48,6 +49,25 @@ async fn what_may_have_been_submitted_takes_its_own_place_again_while_the_device
     let a = rig.item("7BFD29", "a");
     assert_eq!((a.evidence, a.reason), (Some(Evidence::Inferred), None));
     rig.end().await;
+}
+
+#[tokio::test]
+async fn what_soracom_had_answered_before_a_kill_is_not_submitted_again() {
+    let mut rig = Rig::soracom().await;
+    rig.uplink("7BFD29", -100, None).await;
+    rig.push("7BFD29", "a", 1).await;
+    rig.start();
+    eventually("a is submitted", || rig.is("7BFD29", "a", DownlinkState::Submitted)).await;
+    rig.crash().await;
+    // The disk had not taken yet that Soracom has it.
+    let item = rig.item("7BFD29", "a");
+    let reason = Some("unconfirmed: the cloud has not said that it has it".to_owned());
+    let before = QueueChange { put: vec![Downlink { reason, ..item }], ..QueueChange::default() };
+    rig.store.change_queue("7BFD29".parse().unwrap(), |_| (before, ())).await.unwrap();
+    rig.start();
+    eventually("no doubt", || rig.is("7BFD29", "a", DownlinkState::Submitted)).await;
+    rig.end().await;
+    assert_eq!(rig.cloud(|cloud| cloud.sent.len()), 1);
 }
 
 #[tokio::test]

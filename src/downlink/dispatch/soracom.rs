@@ -41,17 +41,24 @@ impl Slots {
         &self.queues
     }
 
-    /// Takes back what was to be submitted when we were ended, and was not: the mark says that Soracom was not called.
-    /// Before the first round, so that no submission is under way.
+    /// Takes back what was to be submitted when we were ended, and was not: the mark says that Soracom was not called. Where
+    /// it says that Soracom has answered, the item is there. Before the first round, so that no submission is under way.
     pub(super) async fn take_back(&self, devices: &[Device]) -> Result<(), Trouble> {
         for device in devices {
             let queue = self.queues.store.queue(device.id)?;
             let Some(item) = queue.iter().find(|item| is_unconfirmed(item)) else { continue };
             let Some(submission) = self.submission(device, item)? else { continue };
-            let marked = self.queues.store.marked(&mark(device), submission.run.as_deref());
-            if matches!(marked, Mark::Certain(text) if text != item.id.as_str()) {
-                let reason = "waits: the gateway ended before it was submitted".to_owned();
-                self.queues.settle(item, Settled::Returned(reason)).await?;
+            let is_marked = |name: &str| match self.queues.store.marked(name, submission.run.as_deref()) {
+                Mark::Certain(text) => Some(text == item.id.as_str()),
+                Mark::Lost => None,
+            };
+            match (is_marked(&mark(device)), is_marked(&accepted(device))) {
+                (_, Some(true)) => self.queues.settle(item, Settled::Accepted).await?,
+                (Some(false), _) => {
+                    let reason = "waits: the gateway ended before it was submitted".to_owned();
+                    self.queues.settle(item, Settled::Returned(reason)).await?;
+                }
+                _ => {}
             }
         }
         Ok(())
@@ -85,6 +92,7 @@ impl Slots {
             Err(error) => return Err(error.into()),
         };
         self.queues.store.mark(&mark(device), "")?;
+        self.queues.store.mark(&accepted(device), "")?;
         let submission = Submission { item: head.id.clone(), last_seen, run: run_of_machine() };
         self.remember(device, Some(&submission)).await?;
         let handed = self.queues.hand(device, Cause::Handed).await?;
@@ -131,7 +139,11 @@ impl Slots {
         // A kill before this line leaves no doubt: the cloud was not called.
         self.queues.store.mark(&mark(device), item.id.as_str())?;
         match self.cloud.send(&self.queues.store.spelling(&device.source, device.id)?, data).send().await {
-            Ok(()) => Ok(self.queues.settle(item, Settled::Accepted).await?),
+            Ok(()) => {
+                // Nor does one after this line: the disk takes longer than Soracom.
+                self.queues.store.mark(&accepted(device), item.id.as_str())?;
+                Ok(self.queues.settle(item, Settled::Accepted).await?)
+            }
             Err(error @ (Error::NotFound { .. } | Error::Refused { .. })) => self.refuse(item, &error).await,
             Err(error) if changed_nothing(&error) => {
                 self.queues.settle(item, Settled::Returned(format!("waits: {error}"))).await?;
@@ -163,6 +175,12 @@ impl Slots {
 /// The mark that says which item Soracom was last called with.
 fn mark(device: &Device) -> String {
     format!("slot-{}-{}", device.source, device.id)
+}
+
+/// The mark that says which item Soracom has last answered that it has. One of its own: a kill while a mark is written
+/// leaves an empty one.
+fn accepted(device: &Device) -> String {
+    format!("slot-accepted-{}-{}", device.source, device.id)
 }
 
 fn key(device: &Device) -> String {
