@@ -13,6 +13,7 @@ mod rules;
 mod watch;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use dispatch::Dispatcher;
 pub use machine::used_today;
@@ -116,6 +117,11 @@ impl Queues {
     ) -> Result<Option<Downlink>, StoreError> {
         let now = clock::now();
         self.store.change_queue(device, move |queue| machine::report(queue, &report, now)).await
+    }
+
+    /// How long an item may wait that does not say so itself.
+    pub(crate) fn expires_after(&self) -> Duration {
+        self.config.downlink.expires_after
     }
 
     /// The eight bytes that stand for fields by the device's decoder, or in words why there are none.

@@ -1,11 +1,13 @@
 //! From an action of the studio to a downlink and back: names, bodies, and which actions were taken already. Pure.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use crate::clock;
 use crate::cloud::altair::Action;
-use crate::model::{Downlink, DownlinkState, ItemId};
+use crate::model::{Downlink, DownlinkState, ItemId, Timestamp};
 
 /// How the names of items begin that an action asked for.
 const PREFIX: &str = "altair-";
@@ -15,6 +17,17 @@ const MOST_TAKEN: usize = 200;
 /// Whether an action waits to be taken.
 pub(super) fn is_pending(action: &Action) -> bool {
     action.status == "pending"
+}
+
+/// Whether an action has waited longer than a downlink may: what is asked for today is not sent next month.
+pub(super) fn is_over(action: &Action, expires_after: Duration, now: Timestamp) -> bool {
+    clock::is_set(now) && action.requested.is_some_and(|requested| requested.plus(expires_after) <= now)
+}
+
+/// The output of an action that waited too long.
+pub(super) fn too_late(now: Timestamp) -> Value {
+    let reason = "expired: the device's queue had no room for it within downlink.expires_after";
+    json!({ "item": null, "state": DownlinkState::Expired, "evidence": null, "reason": reason, "time": now })
 }
 
 /// The body of the command that an action stands for: the same that is pushed by MQTT, with a name of its own, so
@@ -90,6 +103,31 @@ mod tests {
         }
         assert_eq!(action_of(&"altair-01JQAC1".parse().unwrap()), Some("01JQAC1"));
         assert_eq!(action_of(&"set-7".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn an_action_waits_as_long_as_a_downlink_may() {
+        let now: Timestamp = "2026-12-01T00:00:00Z".parse().unwrap();
+        let day = Duration::from_secs(86_400);
+        let action = |requested: Option<Timestamp>| Action {
+            name: "downlink".to_owned(),
+            id: "01JQAC1".to_owned(),
+            status: "pending".to_owned(),
+            input: json!("0123456789abcdef"),
+            output: Value::Null,
+            requested,
+            completed: None,
+        };
+        for (requested, over) in [
+            (None, false),
+            (Some(now), false),
+            (Some(now.minus(2 * day - Duration::from_secs(1))), false),
+            (Some(now.minus(2 * day)), true),
+        ] {
+            assert_eq!(is_over(&action(requested), 2 * day, now), over, "{requested:?}");
+        }
+        let never_set: Timestamp = "1970-01-02T00:00:00Z".parse().unwrap();
+        assert!(!is_over(&action(Timestamp::from_millis(0)), Duration::from_secs(1), never_set));
     }
 
     #[test]

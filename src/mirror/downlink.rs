@@ -1,14 +1,20 @@
 //! Actions that wait in the studio become items of the downlink queues, by the same rules as a push by MQTT.
 
-use super::action::{Taken, command, is_pending};
+use super::action::{Taken, command, is_over, is_pending, too_late};
 use super::thing::DOWNLINK;
 use super::things::Things;
+use crate::clock;
 use crate::cloud::Error;
+use crate::cloud::altair::Action;
 use crate::command::orders;
 use crate::downlink::{QUEUE_BOUND, Queues};
 use crate::ingest::Failure;
 use crate::model::{DeviceId, Fields};
 use crate::store::Store;
+
+/// So many pages of a device's actions are read at one look. The studio keeps a hundred actions of a Thing, one page; where
+/// another keeps more, they wait until what is newer has ended.
+const MOST_PAGES: usize = 10;
 
 /// Takes actions for one mirror.
 #[derive(Debug)]
@@ -20,16 +26,11 @@ pub(super) struct Downlinks {
 }
 
 impl Downlinks {
-    /// Queues what waits for a device, the oldest first and as much as there is room for; the rest goes on waiting.
-    /// How each ends is told by the events of its item.
+    /// Queues what waits for a device, the oldest first and as much as there is room for; the rest goes on waiting, but
+    /// for what has waited longer than a downlink may, which fails. How each that is queued ends is told by the events of
+    /// its item.
     pub(super) async fn take(&self, device: DeviceId, uid: &str, things: &Things) -> Result<(), Failure> {
-        let mut pages = things.cloud.actions(uid, Some(DOWNLINK));
-        let mut pending: Vec<_> = match pages.next_page().await {
-            Ok(page) => page.into_iter().flat_map(|page| page.rows).filter(is_pending).collect(),
-            // Without the action, or without a Thing, nobody asks for anything.
-            Err(Error::NotFound { .. }) => return Ok(()),
-            Err(error) => return Err(error.into()),
-        };
+        let mut pending = pending(uid, things).await?;
         if pending.is_empty() {
             return Ok(());
         }
@@ -37,6 +38,18 @@ impl Downlinks {
         let mut taken = Taken::parse(&self.store.note(&key)?.unwrap_or_default());
         pending.retain(|action| !taken.contains(&action.id));
         pending.sort_by(|one, other| (one.requested, &one.id).cmp(&(other.requested, &other.id)));
+        let now = clock::now();
+        let (over, pending): (Vec<Action>, Vec<Action>) =
+            pending.into_iter().partition(|action| is_over(action, self.queues.expires_after(), now));
+        for action in over.iter().take(QUEUE_BOUND) {
+            tracing::debug!(%device, action = action.id, "an action of the studio waited too long");
+            let ended =
+                things.cloud.finish_action(uid, (DOWNLINK, &action.id), "failed", Some(too_late(now)));
+            match ended.send().await {
+                Ok(()) | Err(Error::NotFound { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
         let open = self.queues.list(Some(device))?.iter().filter(|item| item.is_open()).count();
         for action in pending.iter().take(QUEUE_BOUND.saturating_sub(open)) {
             let body = command(&action.id, &action.input, &self.tenant);
@@ -52,4 +65,22 @@ impl Downlinks {
         }
         Ok(())
     }
+}
+
+/// What waits, as far as is looked; the newest stand first.
+async fn pending(uid: &str, things: &Things) -> Result<Vec<Action>, Failure> {
+    let mut pages = things.cloud.actions(uid, Some(DOWNLINK));
+    let mut pending = Vec::new();
+    for _ in 0..MOST_PAGES {
+        match pages.next_page().await {
+            Ok(Some(page)) => pending.extend(page.rows.into_iter().filter(is_pending)),
+            Ok(None) => break,
+            // Without the action, or without a Thing, nobody asks for anything.
+            Err(Error::NotFound { .. }) => return Ok(Vec::new()),
+            // What came before is good; the rest is there at the next look.
+            Err(Error::Circle { .. }) => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(pending)
 }

@@ -32,6 +32,8 @@ use crate::store::{OutboxEntry, OutboxKey, Store, StoreError, Tenant};
 const WINDOW: usize = 5_000;
 /// So many devices are told of before it is looked what else is due.
 const DEVICES_A_TURN: usize = 50;
+/// So many are asked for what is wanted of them before it is looked what else is due.
+const ASKED_A_TURN: usize = 8;
 /// So many devices are told of at once.
 const AT_ONCE: usize = 4;
 /// How often every device is looked at: whether it has a Thing, and whether it is there.
@@ -78,8 +80,10 @@ pub struct Mirror {
     things: Things,
     /// The Things by device; none before they were listed.
     known: Option<BTreeMap<DeviceId, Known>>,
-    /// After which device the next look for actions goes on.
+    /// After which device the next turn of looking for actions begins.
     looked_at: Option<DeviceId>,
+    /// The Things of the turn that are still to be looked at, the next one last.
+    turn: Vec<(DeviceId, String)>,
     survey_due: bool,
     actions_due: bool,
 }
@@ -112,6 +116,7 @@ impl Mirror {
             things,
             known: None,
             looked_at: None,
+            turn: Vec::new(),
             survey_due: true,
             actions_due: true,
         })
@@ -179,11 +184,12 @@ impl Mirror {
             self.survey().await?;
             self.survey_due = false;
         }
-        if self.actions_due {
-            self.take_actions().await?;
+        if self.actions_due && self.turn.is_empty() {
+            self.turn = self.next_turn();
             self.actions_due = false;
         }
-        Ok(more)
+        self.take_actions().await?;
+        Ok(more || !self.turn.is_empty())
     }
 
     /// Tells of the devices that wait longest; says whether anything waited.
@@ -295,27 +301,35 @@ impl Mirror {
         Ok(())
     }
 
-    /// Takes what was asked of the next devices in turn: so many that half of the ceiling on requests is left.
-    async fn take_actions(&mut self) -> Result<(), Failure> {
-        let Some(known) = &self.known else { return Ok(()) };
+    /// The next devices whose actions are looked at: so many that half of the ceiling on requests is left.
+    fn next_turn(&self) -> Vec<(DeviceId, String)> {
+        let Some(known) = &self.known else { return Vec::new() };
         let many = usize::try_from(self.settings.rate.0 / 2).unwrap_or(usize::MAX).max(1);
         let after = self.looked_at;
         let later = known.iter().filter(|(device, _)| after.is_none_or(|after| **device > after));
         let earlier = known.iter().filter(|(device, _)| after.is_some_and(|after| **device <= after));
-        let turn: Vec<(DeviceId, String)> = later
+        let mut turn: Vec<(DeviceId, String)> = later
             .chain(earlier)
             .filter(|(_, thing)| thing.takes_downlinks)
             .map(|(device, thing)| (*device, thing.uid.clone()))
             .take(many)
             .collect();
-        let last = turn.last().map(|(device, _)| *device);
+        turn.reverse();
+        turn
+    }
+
+    /// Takes what was asked of some devices of the turn; between them others are told of.
+    async fn take_actions(&mut self) -> Result<(), Failure> {
+        let rest = self.turn.len().saturating_sub(ASKED_A_TURN);
         let (downlinks, things) = (&self.downlinks, &self.things);
-        stream::iter(turn)
+        let next: Vec<(DeviceId, String)> = self.turn.iter().skip(rest).rev().cloned().collect();
+        stream::iter(next)
             .map(|(device, uid)| async move { downlinks.take(device, &uid, things).await })
             .buffer_unordered(AT_ONCE)
             .try_collect::<()>()
             .await?;
-        self.looked_at = last;
+        self.looked_at = self.turn.get(rest).map_or(self.looked_at, |(device, _)| Some(*device));
+        self.turn.truncate(rest);
         Ok(())
     }
 

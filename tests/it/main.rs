@@ -48,6 +48,7 @@ mod listener;
 mod main_job;
 mod metrics;
 mod mirror;
+mod mirror_actions;
 mod mirror_daemon;
 mod mirror_kill;
 mod mirror_rig;

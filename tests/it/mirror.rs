@@ -257,22 +257,3 @@ async fn an_action_becomes_a_downlink_and_ends_with_it_over_restarts() {
     assert_eq!(rig.queue(DEVICE).len(), 1, "the cancelled one alone is kept");
     rig.stop().await;
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn of_a_flood_of_actions_as_many_are_taken_as_there_is_room_for() {
-    let mut rig = Rig::new("").await;
-    rig.store.record_sweep(&[uplink(DEVICE, START, "012c80")], None).unwrap();
-    rig.start();
-    rig.told().await;
-    let uid = rig.thing(DEVICE).await.uid;
-    for number in 0..150 {
-        let input = json!(format!("{number:016x}"));
-        rig.client.create_action(&uid, "downlink", &input).send().await.unwrap();
-    }
-    eventually("a full queue", || rig.queue(DEVICE).len() == 16).await;
-    rig.queues.cancel(DEVICE.parse().unwrap(), Target::All).await.unwrap();
-    eventually("the next ones", || rig.queue(DEVICE).iter().filter(|item| item.is_open()).count() == 16)
-        .await;
-    assert!(rig.queue(DEVICE).iter().all(|item| item.state != DownlinkState::Rejected));
-    rig.stop().await;
-}
