@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use futures_util::{StreamExt as _, stream};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sigfox2mqtt::model::{DownlinkState, Event, Evidence};
@@ -230,6 +231,37 @@ async fn a_wrong_token_is_refused_and_slowed() {
     assert_eq!(none.status(), 401);
     assert!(begun.elapsed() >= Duration::from_millis(1500), "each waits longer than the one before");
     assert_eq!((listener.counts().unauthorized, listener.uplinks().len()), (5, 0));
+    listener.end().await;
+}
+
+#[tokio::test]
+async fn a_thousand_wrong_tokens_hold_up_no_right_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let listener = Listener::start(&dir).await;
+    let begun = Instant::now();
+    let wrong = async {
+        let guesses = stream::iter(0..1000).map(|number| {
+            let guess = listener.request(Method::POST, "/callback/factory/bidir").bearer_auth(number);
+            async { guess.body("{}").send().await.unwrap().status() }
+        });
+        let statuses: Vec<_> = guesses.buffer_unordered(100).collect().await;
+        assert!(statuses.iter().all(|status| *status == 401), "{statuses:?}");
+        begun.elapsed()
+    };
+    let right = async {
+        let mut slowest = Duration::ZERO;
+        for seq in 0..20 {
+            let called = Instant::now();
+            let body = uplink("4D9A83", 1_789_000_000 + u64::from(seq), seq, false);
+            assert_eq!(listener.post("/callback/factory/uplink", body).await.0, 204);
+            slowest = slowest.max(called.elapsed());
+        }
+        slowest
+    };
+    let (guessing, slowest) = tokio::join!(wrong, right);
+    println!("1000 wrong tokens in {guessing:.1?}; the slowest of 20 right ones took {slowest:.1?}");
+    assert!(slowest < Duration::from_secs(9), "{slowest:?}");
+    assert_eq!((listener.counts().unauthorized, listener.uplinks().len()), (1000, 20));
     listener.end().await;
 }
 

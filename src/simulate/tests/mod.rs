@@ -6,6 +6,7 @@ mod clock;
 mod downlink;
 mod fault;
 mod fixture;
+mod retry;
 mod sigfox_v1;
 mod sigfox_v2;
 mod soracom;
