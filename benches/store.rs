@@ -77,12 +77,18 @@ async fn measure(store: &Store, uplinks: u32) -> anyhow::Result<()> {
     row = row.print("packed to the end", uplinks, store)?;
     store.compact()?;
     row = row.print("copied", uplinks, store)?;
-    for number in uplinks..uplinks + 200 {
-        store.record_uplink(&uplink(number, &source)).await?;
-        empty_outbox(store)?;
+    // The first ones of all devices write pages of the copy anew, the later ones what is theirs.
+    let mut next = uplinks;
+    for (step, many) in [("single, each durable", 2 * DEVICES), ("single, each durable, later", 4 * DEVICES)]
+    {
+        for number in next..next + many {
+            store.record_uplink(&uplink(number, &source)).await?;
+            empty_outbox(store)?;
+        }
+        next += many;
+        store.flush().await?;
+        row = row.print(step, many, store)?;
     }
-    store.flush().await?;
-    row = row.print("single, each durable", 200, store)?;
     let known: Vec<Uplink> = (uplinks..uplinks + 100).map(|number| uplink(number, &source)).collect();
     for _ in 0..100 {
         store.record_sweep(&known, None)?;

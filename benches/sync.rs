@@ -28,24 +28,38 @@ const AT_REST: [Size; 6] =
 const POLLS: u64 = 5;
 
 fn main() -> anyhow::Result<()> {
-    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    if let [serve, types, devices, messages] = words.as_slice() {
-        if serve == "--serve" {
+    match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["--serve", types, devices, messages] => {
             return runtime.block_on(serve_cloud((types.parse()?, devices.parse()?, messages.parse()?)));
         }
+        ["--at-rest", types, devices] => {
+            println!("{}", runtime.block_on(at_rest((types.parse()?, devices.parse()?, 0)))?);
+            return Ok(());
+        }
+        ["--backfill", uplinks] => {
+            println!("{}", runtime.block_on(backfill(uplinks.parse()?))?);
+            return Ok(());
+        }
+        _ => {}
     }
-    let uplinks = words.iter().find_map(|word| word.parse().ok()).unwrap_or(100_000);
     println!(
         "| device types | devices | requests of an inventory | requests a poll | CPU ms a poll | MB of memory |"
     );
     println!("|---|---|---|---|---|---|");
-    for size in AT_REST {
-        println!("{}", runtime.block_on(at_rest(size))?);
+    for (types, devices, _) in AT_REST {
+        alone(&["--at-rest", &types.to_string(), &devices.to_string()])?;
     }
     println!("\n| uplinks in backfill | seconds | uplinks a second | CPU s | MB of memory at most |");
     println!("|---|---|---|---|---|");
-    println!("{}", runtime.block_on(backfill(uplinks))?);
+    alone(&["--backfill", words.first().map_or("100000", String::as_str)])
+}
+
+/// Measures in a process of its own: what one measurement has left in memory is not the next one's.
+fn alone(words: &[&str]) -> anyhow::Result<()> {
+    let status = Command::new(std::env::current_exe()?).args(words).status()?;
+    anyhow::ensure!(status.success(), "{}", words.join(" "));
     Ok(())
 }
 
