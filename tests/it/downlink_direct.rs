@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 use sigfox2mqtt::downlink::{Cancelled, Target};
-use sigfox2mqtt::model::{DownlinkState, Event, Evidence};
+use sigfox2mqtt::model::{Downlink, DownlinkState, Event, Evidence};
+use sigfox2mqtt::store::QueueChange;
 
 use crate::downlink_rig::{FORMER, Rig};
 use crate::support::eventually;
@@ -78,6 +79,37 @@ async fn who_fetched_it_before_it_was_cancelled_has_it() {
     let a = rig.item("4D9A83", "a");
     assert_eq!((a.state, a.evidence), (DownlinkState::Sent, Some(Evidence::Network)));
     rig.end().await;
+}
+
+#[tokio::test]
+async fn what_counts_as_brought_and_was_not_is_brought_or_ends() {
+    for cancelled in [false, true] {
+        let mut rig = Rig::direct(&["4D9A83"]).await;
+        let device = "4D9A83".parse().unwrap();
+        let item = rig.push("4D9A83", "a", 1).await;
+        // The queue had changed between the journal and what was handed, and the gateway was killed.
+        let (reason, state) =
+            (Some("unconfirmed: the cloud has not said that it has it".to_owned()), DownlinkState::Armed);
+        let history = [item.history.clone(), vec![(state, item.updated)]].concat();
+        let put = vec![Downlink { reason, state, history, ..item }];
+        let handed = QueueChange { put, ..QueueChange::default() };
+        rig.store.change_queue(device, |_| (handed, ())).await.unwrap();
+        if cancelled {
+            rig.queues.cancel(device, Target::All).await.unwrap();
+        }
+        rig.start();
+        if cancelled {
+            eventually("its end", || rig.is("4D9A83", "a", DownlinkState::Cancelled)).await;
+        } else {
+            eventually("a stands in the answer", || {
+                rig.cloud(|cloud| cloud.answer == "0101010101010101")
+                    && rig.is("4D9A83", "a", DownlinkState::Armed)
+            })
+            .await;
+        }
+        rig.end().await;
+        assert_eq!(rig.cloud(|cloud| cloud.answer.clone()), FORMER);
+    }
 }
 
 #[tokio::test]

@@ -71,6 +71,26 @@ async fn what_soracom_had_answered_before_a_kill_is_not_submitted_again() {
 }
 
 #[tokio::test]
+async fn what_was_handed_instead_of_what_was_noted_was_not_submitted() {
+    let mut rig = in_doubt().await;
+    let device: DeviceId = "7BFD29".parse().unwrap();
+    let b = rig.push("7BFD29", "b", 2).await;
+    let a = Downlink { state: DownlinkState::Failed, ..rig.item("7BFD29", "a") };
+    let b = Downlink {
+        reason: Some("unconfirmed: the cloud has not said that it has it".to_owned()),
+        state: DownlinkState::Submitted,
+        ..b
+    };
+    let handed = QueueChange { put: vec![a, b], ..QueueChange::default() };
+    rig.store.change_queue(device, |_| (handed, ())).await.unwrap();
+    rig.start();
+    eventually("b is submitted", || rig.is("7BFD29", "b", DownlinkState::Submitted)).await;
+    rig.end().await;
+    let sent: Vec<_> = rig.cloud(|cloud| cloud.sent.iter().map(|(_, data)| data.clone()).collect());
+    assert_eq!(sent, ["0101010101010101", "0202020202020202"]);
+}
+
+#[tokio::test]
 async fn what_may_have_been_fetched_is_not_submitted_again() {
     let mut rig = in_doubt().await;
     rig.cloud(|cloud| cloud.last_seen = Some("2026-03-01T00:10:00Z".to_owned()));

@@ -13,7 +13,7 @@ use crate::clock;
 use crate::cloud::Error;
 use crate::cloud::sigfox::Sigfox;
 use crate::downlink::Queues;
-use crate::downlink::machine::{Cause, Settled, in_fixed_answer, is_unconfirmed, withdrawal};
+use crate::downlink::machine::{Cause, Settled, in_fixed_answer, is_out, is_unconfirmed, withdrawal};
 use crate::model::{Device, DeviceId, Downlink, DownlinkPayload, Event, ItemId, SourceName};
 use crate::store::StoreError;
 
@@ -65,10 +65,27 @@ impl Direct {
             }
         }
         for device in devices {
+            self.take_back(device.id).await?;
             let Some(device_type) = &device.device_type else { continue };
             let is_free = self.entries.as_ref().is_some_and(|entries| !entries.contains_key(device_type));
             if is_free && self.queues.next(device, Cause::Answered)?.is_some() {
                 self.write(device, device_type).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes back what counts as brought to the cloud and was not, because the queue or the gateway ended between the journal
+    /// and the queue: what was brought is in the journal until it is out.
+    async fn take_back(&self, device: DeviceId) -> Result<(), StoreError> {
+        let is_journalled = |item: &Downlink| {
+            let entries = self.entries.iter().flat_map(BTreeMap::values);
+            entries.into_iter().any(|entry| entry.device == device && entry.item == item.id)
+        };
+        for item in self.queues.store.queue(device)? {
+            if in_fixed_answer(&item) && !is_out(&item) && !is_journalled(&item) {
+                let reason = "waits: it was not brought to the cloud".to_owned();
+                self.queues.settle(&item, Settled::Returned(reason)).await?;
             }
         }
         Ok(())
@@ -103,6 +120,7 @@ impl Direct {
         // Journalled, then armed, then written: a crash in between finds an entry whose value does not stand there,
         // or an item of which it can be read whether it does.
         self.keep(device_type, Some(entry.clone())).await?;
+        // If the queue has changed meanwhile, what is handed is taken back by the next round.
         let Some(item) = self.queues.hand(device, Cause::Answered).await?.filter(|item| item.id == head.id)
         else {
             return Ok(());

@@ -47,21 +47,25 @@ impl Slots {
         for device in devices {
             let queue = self.queues.store.queue(device.id)?;
             let Some(item) = queue.iter().find(|item| is_unconfirmed(item)) else { continue };
-            let Some(submission) = self.submission(device, item)? else { continue };
+            let Some(submission) = self.submission(device)? else { continue };
             let is_marked = |name: &str| match self.queues.store.marked(name, submission.run.as_deref()) {
                 Mark::Certain(text) => Some(text == item.id.as_str()),
                 Mark::Lost => None,
             };
             match (is_marked(&mark(device)), is_marked(&accepted(device))) {
+                // The queue had changed before it was handed: nothing was called with this one.
+                _ if submission.item != item.id => self.take_back_one(item).await?,
                 (_, Some(true)) => self.queues.settle(item, Settled::Accepted).await?,
-                (Some(false), _) => {
-                    let reason = "waits: the gateway ended before it was submitted".to_owned();
-                    self.queues.settle(item, Settled::Returned(reason)).await?;
-                }
+                (Some(false), _) => self.take_back_one(item).await?,
                 _ => {}
             }
         }
         Ok(())
+    }
+
+    async fn take_back_one(&self, item: &Downlink) -> Result<(), Trouble> {
+        let reason = "waits: the gateway ended before it was submitted".to_owned();
+        Ok(self.queues.settle(item, Settled::Returned(reason)).await?)
     }
 
     /// Submits what can be submitted now.
@@ -98,7 +102,9 @@ impl Slots {
         let handed = self.queues.hand(device, Cause::Handed).await?;
         // A crash from here on leaves it submitted and unconfirmed, to be resolved.
         match handed {
-            Some(item) => self.send(device, &item).await,
+            Some(item) if item.id == head.id => self.send(device, &item).await,
+            // The queue has changed meanwhile; the note is about another.
+            Some(item) => self.take_back_one(&item).await,
             None => Ok(()),
         }
     }
@@ -107,7 +113,9 @@ impl Slots {
     /// slot cannot have been served, and the item can be submitted again in its own place. Otherwise it stays in
     /// doubt, and the device's next uplink concludes it.
     async fn resolve(&self, device: &Device, item: &Downlink) -> Result<(), Trouble> {
-        let Some(submission) = self.submission(device, item)? else { return Ok(()) };
+        let Some(submission) = self.submission(device)?.filter(|known| known.item == item.id) else {
+            return Ok(());
+        };
         match self.cloud.device(&self.queues.store.spelling(&device.source, device.id)?).send().await {
             Ok(known) if known.last_seen == submission.last_seen => {
                 self.send(device, item).await?;
@@ -153,11 +161,10 @@ impl Slots {
         }
     }
 
-    /// What is on disk about the submission of this item.
-    fn submission(&self, device: &Device, item: &Downlink) -> Result<Option<Submission>, Trouble> {
+    /// What is on disk about the last submission for this device.
+    fn submission(&self, device: &Device) -> Result<Option<Submission>, Trouble> {
         let note = self.queues.store.note(&key(device))?.unwrap_or_default();
-        let submission = serde_json::from_slice::<Submission>(&note).ok();
-        Ok(submission.filter(|submission| submission.item == item.id))
+        Ok(serde_json::from_slice::<Submission>(&note).ok())
     }
 
     /// Keeps what was known before a submission; durable when this returns.
