@@ -21,11 +21,13 @@ pub(super) struct Outbox {
     ledger: Ledger,
     /// Whether the store may hold events that were not read.
     more: bool,
+    /// How many commits hold all that was read.
+    commits: u64,
 }
 
 impl Outbox {
     pub(super) fn new() -> Self {
-        Self { ledger: Ledger::default(), more: true }
+        Self { ledger: Ledger::default(), more: true, commits: 0 }
     }
 
     /// The store has more, or may have.
@@ -41,6 +43,11 @@ impl Outbox {
             }
             self.read_ahead(renderer)?;
             let Some(entry) = self.ledger.next_waiting() else { return Ok(None) };
+            // What a command has led to is its answer: a kill must not take back what was told. An uplink comes again
+            // under its own name, and need not wait.
+            if matches!(entry.event, Event::Downlink(_)) && !renderer.store.are_durable(self.commits) {
+                return Ok(None);
+            }
             let (after, messages) = self.make(renderer, &entry.event)?;
             if let Some((device, after)) = entry.event.device().zip(after) {
                 self.ledger.changed_state(device, after);
@@ -57,6 +64,7 @@ impl Outbox {
         let enough = self.ledger.waiting() > 0 || self.ledger.unsettled() > MOST_UNSETTLED;
         if self.more && !enough {
             let entries = renderer.store.outbox_head(self.ledger.known(), READ_AHEAD)?;
+            self.commits = renderer.store.commits_made();
             self.more = !entries.is_empty();
             self.ledger.read(entries);
         }

@@ -37,6 +37,8 @@ pub(super) struct Durability {
     running: AtomicBool,
     /// How many commits are durable.
     synced: AtomicU64,
+    /// Whether a reader of an outbox waits for commits to become so.
+    awaited: AtomicBool,
     /// How often the disk was waited for,
     pub(super) syncs: AtomicU64,
     /// and for how long altogether, in nanoseconds.
@@ -50,6 +52,7 @@ impl Durability {
             requests,
             running: AtomicBool::new(false),
             synced: AtomicU64::new(0),
+            awaited: AtomicBool::new(false),
             syncs: AtomicU64::new(0),
             sync_ns: AtomicU64::new(0),
         };
@@ -77,7 +80,40 @@ impl Store {
         self.sync().await
     }
 
+    /// How many commits were made so far; what was read before is in one of them.
+    #[must_use]
+    pub fn commits_made(&self) -> u64 {
+        self.database().commits()
+    }
+
+    /// Whether so many commits are durable. Where they are not, they are made so, and `Change::Outbox` is announced then.
+    /// While the disk takes nothing, or no task syncs, nobody is made to wait.
+    #[must_use]
+    pub fn are_durable(&self, commits: u64) -> bool {
+        let durability = self.durability();
+        let are = || durability.synced.load(Ordering::SeqCst) >= commits;
+        if are() || self.trouble().is_some() || !durability.running.load(Ordering::SeqCst) {
+            return true;
+        }
+        // Before the second look: a sync that ends in between finds it.
+        if !durability.awaited.swap(true, Ordering::SeqCst) {
+            let (answer, _nobody) = oneshot::channel();
+            // With so many others waiting the disk is asked anyway.
+            durability.requests.try_send(answer).ok();
+        }
+        are()
+    }
+
     async fn sync(&self) -> Result<(), StoreError> {
+        let synced = self.sync_now().await;
+        // Also after a failure: then nobody waits any more.
+        if self.durability().awaited.swap(false, Ordering::SeqCst) {
+            self.announce([Change::Outbox]);
+        }
+        synced
+    }
+
+    async fn sync_now(&self) -> Result<(), StoreError> {
         let commits = self.database().commits();
         let begun = Instant::now();
         self.database().sync().await?;

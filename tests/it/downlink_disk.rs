@@ -1,5 +1,6 @@
 //! Commands while the disk takes nothing.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -7,7 +8,7 @@ use serde_json::{Value, json};
 use crate::reading::run;
 use crate::support::daemon::Gateway;
 use crate::support::mosquitto::Mosquitto;
-use crate::support::shim::{FAILING, FULL, Shim};
+use crate::support::shim::{FAILING, FULL, Shim, Step};
 use crate::support::subscriber::Subscriber;
 use crate::support::within;
 
@@ -20,7 +21,8 @@ fn last(watch: &Subscriber, id: &str) -> Option<Value> {
     watch.on("/2C/event/downlink").iter().rev().map(|event| event.json()).find(|item| item["id"] == *id)
 }
 
-async fn each_is_answered(error: i32) {
+/// A broker, and a gateway that knows the device.
+async fn site() -> (Mosquitto, Gateway) {
     let broker = Mosquitto::start().await;
     let gateway = Gateway::new(&format!(
         "version = 1\n[gateway]\nid = \"gw\"\ndata_dir = \"{{data}}\"\n[mqtt]\nurl = \"{}\"\n\
@@ -28,6 +30,11 @@ async fn each_is_answered(error: i32) {
          password = \"b\"\n[devices.2C]\nname = \"a\"\n",
         broker.url()
     ));
+    (broker, gateway)
+}
+
+async fn each_is_answered(error: i32) {
+    let (broker, gateway) = site().await;
     let shim = Shim::new(&gateway.data());
     let watch = Subscriber::start(broker.port(), "sigfox2mqtt/#").await;
     let daemon = gateway.start_with(&shim.environment());
@@ -74,4 +81,35 @@ async fn each_is_answered(error: i32) {
 #[tokio::test]
 async fn whoever_commands_while_the_disk_takes_nothing_is_answered() {
     tokio::join!(each_is_answered(FULL), each_is_answered(FAILING));
+}
+
+#[tokio::test]
+async fn what_a_kill_takes_back_was_not_told() {
+    let (broker, gateway) = site().await;
+    let shim = Shim::new(&gateway.data());
+    let watch = Subscriber::start(broker.port(), "sigfox2mqtt/#").await;
+    let daemon = gateway.start_with(&shim.environment());
+    daemon.logged("gateway ready").await;
+    daemon.logged("connected to the broker").await;
+    shim.hold(Step::Write);
+    // Without a name: after a kill the broker brings the command again, and it gets another.
+    watch.publish(PUSH, json!({ "data": "0123456789abcdef" }).to_string());
+    within(RECOVERY, "a write to wait", || shim.waits()).await;
+    // What is told too early is told now.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    daemon.kill();
+    shim.disk(0, 0);
+    let daemon = gateway.start_with(&shim.environment());
+    daemon.logged("gateway ready").await;
+    let told = || -> BTreeSet<String> {
+        let events = watch.on("/2C/event/downlink");
+        events.iter().map(|event| event.json()["id"].as_str().unwrap().to_owned()).collect()
+    };
+    within(RECOVERY, "the command again", || !told().is_empty()).await;
+    let (code, out, err) = run(&gateway, &["downlinks", "--json"]);
+    assert_eq!(code, Some(0), "{err}");
+    let rows: Vec<Value> = serde_json::from_str(&out).unwrap();
+    let kept: BTreeSet<String> = rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(told(), kept);
+    assert_eq!(daemon.terminate().await.code(), Some(0));
 }
