@@ -53,17 +53,21 @@ impl Store {
         device: DeviceId,
         decide: impl FnOnce(&[Downlink]) -> (QueueChange, T) + Send,
     ) -> Result<T, StoreError> {
-        let outcome = self.decide_queue(device, decide)?;
+        let (outcome, changed) = self.decide_queue(device, decide)?;
         // Also where nothing changed: what `decide` saw may not be durable yet.
-        self.durable().await?;
+        let durable = self.durable().await;
+        // Not before that: an item that a kill takes back is not shown.
+        self.announce(changed.map(Change::Queue));
+        durable?;
         Ok(outcome)
     }
 
+    /// Gives the device whose queue is not as it was.
     fn decide_queue<T>(
         &self,
         device: DeviceId,
         decide: impl FnOnce(&[Downlink]) -> (QueueChange, T),
-    ) -> Result<T, StoreError> {
+    ) -> Result<(T, Option<DeviceId>), StoreError> {
         let mut memory = self.memory();
         let device = memory.printed(device);
         let mut commit = Commit::default();
@@ -74,13 +78,10 @@ impl Store {
         memory.outbox.keep(&staged);
         memory.counted.told(&events);
         drop(memory);
-        if changes {
-            self.announce([Change::Queue(device)]);
-        }
         if !events.is_empty() {
             self.announce([Change::Outbox]);
         }
-        Ok(outcome)
+        Ok((outcome, changes.then_some(device)))
     }
 
     /// Puts what is decided on a queue into a commit that does not hold that queue yet; gives the events.

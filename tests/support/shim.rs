@@ -62,8 +62,13 @@ impl Shim {
 
     /// From now on writes, or syncs, wait; until the disk is mended.
     pub(crate) fn hold(&self, step: Step) {
+        self.hold_after(step, 0);
+    }
+
+    /// The same after so many writes, or syncs; once for a program.
+    pub(crate) fn hold_after(&self, step: Step, many: i32) {
         self.rules.write_all_at(&0_i32.to_ne_bytes(), 16).unwrap();
-        self.disk(step as i32, 0);
+        self.disk(step as i32, many);
     }
 
     /// Whether the program has come to what is held.
