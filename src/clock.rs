@@ -25,6 +25,12 @@ pub fn now() -> Timestamp {
     Timestamp::default().plus(since_1970)
 }
 
+/// The wall clock's time, once it was set.
+#[must_use]
+pub fn now_if_set() -> Option<Timestamp> {
+    Some(now()).filter(|now| is_set(*now))
+}
+
 /// The latest time that it can be: the wall clock's, and any time at all where that was never set.
 #[must_use]
 pub fn latest() -> Timestamp {

@@ -43,7 +43,7 @@ pub async fn run(config: Config, oversight: Oversight, stop: impl Future<Output 
     let folder = backup.as_ref().map(|backup| backup.folder.as_path());
     let (store, mut syncer) = Store::open_or_restore(options, folder)?;
     if let Some(BackupSettings { folder, keep, hour }) = backup.clone() {
-        syncer = syncer.with_backups(Backups { folder, keep, hour, clock: clock::now });
+        syncer = syncer.with_backups(Backups { folder, keep, hour, clock: clock::now_if_set });
     }
     let mirrored: Vec<String> = config.mirrors.iter().map(config::Mirror::tenant).collect();
     let tenants =

@@ -26,15 +26,16 @@ pub struct Backups {
     pub keep: usize,
     /// The hour of the day, in UTC, in which one is due.
     pub hour: u32,
-    /// The clock.
-    pub clock: fn() -> Timestamp,
+    /// The clock; none before it was set.
+    pub clock: fn() -> Option<Timestamp>,
 }
 
 impl Store {
     /// Writes a backup if one is due, removes the oldest, and tells on `bridge/event` what became of it; says whether
-    /// one was due. Blocks; the store goes on meanwhile.
+    /// one was due; none is before the clock was set, whose names would take the place of older ones. Blocks; the store
+    /// goes on meanwhile.
     pub fn back_up_daily(&self, backups: &Backups) -> bool {
-        let now = (backups.clock)();
+        let Some(now) = (backups.clock)() else { return false };
         // A folder that is not there, or cannot be read, says nothing against trying.
         let kept = kept(&backups.folder).unwrap_or_default();
         let newest = kept.iter().filter_map(|name| written_at(name)).filter(|time| *time <= now).max();

@@ -9,7 +9,7 @@ use crate::store::{Backups, Store, UplinkQuery};
 
 const DAY_MS: i64 = 24 * 3_600_000;
 
-fn backups(folder: &Path, clock: fn() -> Timestamp) -> Backups {
+fn backups(folder: &Path, clock: fn() -> Option<Timestamp>) -> Backups {
     Backups { folder: folder.to_owned(), keep: 2, hour: 3, clock }
 }
 
@@ -26,10 +26,16 @@ fn a_backup_is_written_once_a_day_and_the_oldest_go() {
     let elsewhere = tempfile::tempdir().unwrap();
     // Made when it is not there.
     let folder = elsewhere.path().join("a/b");
-    let clocks: [fn() -> Timestamp; 5] =
-        [|| time(0), || time(3_600_000), || time(DAY_MS), || time(2 * DAY_MS), || time(2 * DAY_MS + 1)];
+    let clocks: [fn() -> Option<Timestamp>; 6] = [
+        || None,
+        || Some(time(0)),
+        || Some(time(3_600_000)),
+        || Some(time(DAY_MS)),
+        || Some(time(2 * DAY_MS)),
+        || Some(time(2 * DAY_MS + 1)),
+    ];
     let made = clocks.map(|clock| rig.store.back_up_daily(&backups(&folder, clock)));
-    assert_eq!(made, [true, false, true, true, false]);
+    assert_eq!(made, [false, true, false, true, true, false]);
     assert_eq!(
         names(&folder),
         ["sigfox2mqtt-20260911T002640000Z.backup", "sigfox2mqtt-20260912T002640000Z.backup"]
@@ -43,7 +49,9 @@ fn a_backup_is_written_once_a_day_and_the_oldest_go() {
 fn a_clock_that_ran_ahead_costs_no_backup() {
     let rig = Rig::new();
     let folder = tempfile::tempdir().unwrap();
-    for clock in [|| time(300 * DAY_MS), || time(301 * DAY_MS), || time(0), || time(DAY_MS)] {
+    for clock in
+        [|| Some(time(300 * DAY_MS)), || Some(time(301 * DAY_MS)), || Some(time(0)), || Some(time(DAY_MS))]
+    {
         assert!(rig.store.back_up_daily(&backups(folder.path(), clock)));
     }
     assert!(names(folder.path()).contains(&"sigfox2mqtt-20260911T002640000Z.backup".to_owned()));
@@ -54,7 +62,7 @@ fn a_backup_that_cannot_be_written_is_told_and_leaves_nothing() {
     let rig = Rig::new();
     let file = rig.dir.path().join("a file");
     fs::write(&file, "").unwrap();
-    assert!(rig.store.back_up_daily(&backups(&file, || time(0))));
+    assert!(rig.store.back_up_daily(&backups(&file, || Some(time(0)))));
     let told = waiting(&rig.store);
     assert!(told.len() == 1 && told[0].starts_with("backup_failed {"), "{told:?}");
 }
@@ -63,7 +71,7 @@ fn a_backup_that_cannot_be_written_is_told_and_leaves_nothing() {
 fn of_two_backups_the_newest_that_is_whole_is_restored() {
     let rig = Rig::new();
     let folder = tempfile::tempdir().unwrap();
-    for (ms, clock) in [(0, (|| time(0)) as fn() -> Timestamp), (1, || time(DAY_MS))] {
+    for (ms, clock) in [(0, (|| Some(time(0))) as fn() -> Option<Timestamp>), (1, || Some(time(DAY_MS)))] {
         rig.store.record_sweep(&[uplink("A", ms * 1000, None)], None).unwrap();
         assert!(rig.store.back_up_daily(&backups(folder.path(), clock)));
     }
