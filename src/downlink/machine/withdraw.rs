@@ -15,8 +15,8 @@ const LISTED_AFTER: Duration = Duration::from_secs(10);
 /// What an ask was answered with is known so long after it: a device listens until 45 s after its uplink.
 const ANSWERED_AFTER: Duration = Duration::from_secs(60);
 
-/// Where the cloud's messages are not read, an item does not wait for them for ever.
-const WAIT_AT_MOST: Duration = Duration::from_secs(3600);
+/// Where the cloud's messages are not read so soon, an item does not wait for them: who took it back waits, too.
+const WAIT_AT_MOST: Duration = Duration::from_secs(120);
 
 /// Why an item is taken out of the fixed answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -128,8 +128,8 @@ fn the_cloud_is_not_waited_for_for_ever() {
     let mut queue = standing();
     queue.cancel(60);
     queue.settle(&Settled::TakenOut, 61);
-    assert_eq!(queue.judge(None, &[], true, 3660), Armed);
-    assert_eq!(queue.judge(None, &[], true, 3661), Gone);
+    assert_eq!(queue.judge(None, &[], true, 180), Armed);
+    assert_eq!(queue.judge(None, &[], true, 181), Gone);
     queue.apply(transmitted(&queue.items, &seen(1, 5), data(1), at(4000)));
     assert_eq!(queue.item("a").reason, None, "it did not stand there yet");
     for _ in 0..2 {
