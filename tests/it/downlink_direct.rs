@@ -10,12 +10,17 @@ use sigfox2mqtt::store::QueueChange;
 use crate::downlink_rig::{FORMER, Rig};
 use crate::support::eventually;
 
-#[tokio::test]
-async fn a_fixed_answer_is_written_and_restored_after_use() {
-    let mut rig = Rig::direct(&["4D9A83"]).await;
+/// Pushes `a` and waits until it stands in the device type's answer.
+async fn stand(rig: &mut Rig) {
     rig.push("4D9A83", "a", 1).await;
     rig.start();
     eventually("a stands in the answer", || rig.is("4D9A83", "a", DownlinkState::Armed)).await;
+}
+
+#[tokio::test]
+async fn a_fixed_answer_is_written_and_restored_after_use() {
+    let mut rig = Rig::direct(&["4D9A83"]).await;
+    stand(&mut rig).await;
     assert_eq!(rig.cloud(|cloud| cloud.answer.clone()), "0101010101010101");
     rig.uplink("4D9A83", 30, Some(false)).await;
     assert!(rig.is("4D9A83", "a", DownlinkState::Armed), "the device has not asked");
@@ -31,9 +36,7 @@ async fn where_the_network_says_what_it_answered_an_ask_alone_shows_nothing() {
     let mut rig = Rig::direct(&["4D9A83"]).await;
     let former = rig.uplink("4D9A83", -600, Some(true)).await;
     rig.queues.transmitted(&former, FORMER.parse().unwrap()).await.unwrap();
-    rig.push("4D9A83", "a", 1).await;
-    rig.start();
-    eventually("a stands in the answer", || rig.is("4D9A83", "a", DownlinkState::Armed)).await;
+    stand(&mut rig).await;
     rig.uplink("4D9A83", 60, Some(true)).await;
     assert!(rig.is("4D9A83", "a", DownlinkState::Armed), "the network has answered nothing");
     let fetched = rig.uplink("4D9A83", 660, Some(true)).await;
@@ -46,9 +49,7 @@ async fn where_the_network_says_what_it_answered_an_ask_alone_shows_nothing() {
 #[tokio::test]
 async fn a_fixed_answer_is_restored_after_cancellation_and_crash() {
     let mut rig = Rig::direct(&["4D9A83"]).await;
-    rig.push("4D9A83", "a", 1).await;
-    rig.start();
-    eventually("a stands in the answer", || rig.is("4D9A83", "a", DownlinkState::Armed)).await;
+    stand(&mut rig).await;
     rig.crash().await;
     let cancelled = rig.queues.cancel("4D9A83".parse().unwrap(), Target::All).await.unwrap();
     assert_eq!(cancelled, Cancelled::Done { ended: vec![], begun: vec!["a".parse().unwrap()] });
@@ -67,9 +68,7 @@ async fn who_fetched_it_before_it_was_cancelled_has_it() {
     let mut rig = Rig::direct(&["4D9A83"]).await;
     let former = rig.uplink("4D9A83", -600, Some(true)).await;
     rig.queues.transmitted(&former, FORMER.parse().unwrap()).await.unwrap();
-    rig.push("4D9A83", "a", 1).await;
-    rig.start();
-    eventually("a stands in the answer", || rig.is("4D9A83", "a", DownlinkState::Armed)).await;
+    stand(&mut rig).await;
     rig.queues.cancel("4D9A83".parse().unwrap(), Target::All).await.unwrap();
     let fetched = rig.uplink("4D9A83", 0, Some(true)).await;
     eventually("the answer is restored", || rig.cloud(|cloud| cloud.answer == FORMER)).await;
@@ -115,9 +114,7 @@ async fn what_counts_as_brought_and_was_not_is_brought_or_ends() {
 #[tokio::test]
 async fn a_gateway_that_stops_takes_its_answer_down() {
     let mut rig = Rig::direct(&["4D9A83"]).await;
-    rig.push("4D9A83", "a", 1).await;
-    rig.start();
-    eventually("a stands in the answer", || rig.is("4D9A83", "a", DownlinkState::Armed)).await;
+    stand(&mut rig).await;
     rig.end().await;
     assert_eq!(rig.cloud(|cloud| cloud.answer.clone()), FORMER);
     assert!(rig.says("4D9A83", "a", "stopping"));
@@ -128,9 +125,7 @@ async fn a_gateway_that_stops_takes_its_answer_down() {
 #[tokio::test]
 async fn what_somebody_else_has_written_is_left_alone() {
     let mut rig = Rig::direct(&["4D9A83"]).await;
-    rig.push("4D9A83", "a", 1).await;
-    rig.start();
-    eventually("a stands in the answer", || rig.is("4D9A83", "a", DownlinkState::Armed)).await;
+    stand(&mut rig).await;
     rig.cloud(|cloud| cloud.answer = json!("ffffffffffffffff"));
     rig.end().await;
     assert_eq!(rig.cloud(|cloud| cloud.answer.clone()), "ffffffffffffffff");
