@@ -17,6 +17,13 @@ const SWEEP_EVERY: Duration = Duration::from_secs(5);
 /// How many uplinks of a device one sweep looks at, of all that came since its oldest open downlink: the newest.
 const LOOK_AT: usize = 256;
 
+/// How often a device asks without a word of the cloud about the answer until its cloud is taken for one that never says
+/// any: as often as a day's contract allows answers. The documents promise the word, and a network may fail to answer.
+const ASKS_WITHOUT_A_WORD: usize = 4;
+
+/// When the cloud has said what it answered an uplink with, if it says so: a device listens until 45 s after it.
+const ANSWERED_AFTER: Duration = Duration::from_secs(60);
+
 /// The time of the newest uplink that was looked at, by device.
 type Looked = BTreeMap<DeviceId, Option<Timestamp>>;
 
@@ -55,7 +62,7 @@ impl Queues {
             let newest = self.newest(device)?;
             // Decoding is not done again and again while nothing comes.
             if looked.get(&device) != Some(&newest) {
-                for seen in self.seen_since(device, &queue)? {
+                for seen in self.seen_since(device, &queue, now)? {
                     if is_change(&machine::observe(&queue, &seen, now)) {
                         let observe = move |queue: &[Downlink]| (machine::observe(queue, &seen, now), ());
                         self.store.change_queue(device, observe).await?;
@@ -105,7 +112,12 @@ impl Queues {
     }
 
     /// The uplinks after the oldest downlink whose fate is open, oldest first.
-    fn seen_since(&self, device: DeviceId, queue: &[Downlink]) -> Result<Vec<Seen>, StoreError> {
+    fn seen_since(
+        &self,
+        device: DeviceId,
+        queue: &[Downlink],
+        now: Timestamp,
+    ) -> Result<Vec<Seen>, StoreError> {
         let open = queue.iter().filter(|item| item.state != DownlinkState::Queued && !item.is_final());
         let Some(from) = open.map(|item| item.updated).min() else { return Ok(Vec::new()) };
         // The network's time of the answered uplink lies before our time of answering it.
@@ -123,23 +135,30 @@ impl Queues {
                 .as_ref()
                 .is_some_and(|decoder| decoder.decode(device, uplink.time, &uplink.payload).acknowledges)
         };
+        let uplinks = self.store.uplinks(&query)?;
         // Where the network says which uplinks it answered, one that asked shows nothing by itself: the network may have
         // had no answer for it, and the item goes on standing for the next.
-        let by_word = queue.iter().any(in_fixed_answer) && self.tells_answers(device)?;
+        let by_word = match queue.iter().find(|item| in_fixed_answer(item)) {
+            Some(standing) => {
+                self.weigh_silence(device, standing, &uplinks, now)?;
+                self.tells_answers(device)?
+            }
+            None => false,
+        };
         let seen = |uplink: Uplink| Seen {
             uplink: uplink.id(),
             received: uplink.received,
             asked: if by_word { Some(false) } else { uplink.ack },
             acknowledges: acknowledges(&uplink),
         };
-        Ok(self.store.uplinks(&query)?.into_iter().rev().map(seen).collect())
+        Ok(uplinks.into_iter().rev().map(seen).collect())
     }
 }
 
 impl Queues {
     /// Takes over that the network says of an uplink what it was answered with.
     pub async fn transmitted(&self, uplink: &Uplink, data: DownlinkPayload) -> Result<(), StoreError> {
-        self.store.set_note(&tells_key(&uplink.source), b"1")?;
+        self.store.set_note(&tells_key(&uplink.source), TELLS)?;
         let seen =
             Seen { uplink: uplink.id(), received: uplink.received, asked: Some(true), acknowledges: false };
         let now = clock::now();
@@ -151,12 +170,40 @@ impl Queues {
         Ok(())
     }
 
-    /// Whether the device's cloud has ever said what it answered an uplink with.
+    /// Whether the device's cloud says what it answered an uplink with: it does, by its documents, unless it was silent
+    /// where it should have spoken, and as soon as it has spoken once.
     fn tells_answers(&self, device: DeviceId) -> Result<bool, StoreError> {
         let Some(device) = self.store.device(device)? else { return Ok(false) };
-        Ok(self.store.note(&tells_key(&device.source))?.is_some())
+        Ok(self.store.note(&tells_key(&device.source))?.is_none_or(|note| note != SILENT))
+    }
+
+    /// Notes that the device's cloud does not say what it answers with, if it never did and the item that stands as the
+    /// fixed answer was asked for so often that it would have.
+    fn weigh_silence(
+        &self,
+        device: DeviceId,
+        standing: &Downlink,
+        uplinks: &[Uplink],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let Some(device) = self.store.device(device)? else { return Ok(()) };
+        let key = tells_key(&device.source);
+        let asked = |uplink: &&Uplink| {
+            uplink.ack != Some(false)
+                && standing.updated < uplink.time.min(uplink.received)
+                && uplink.time.plus(ANSWERED_AFTER) <= now
+        };
+        if uplinks.iter().filter(asked).count() >= ASKS_WITHOUT_A_WORD && self.store.note(&key)?.is_none() {
+            tracing::warn!(source = %device.source, "a cloud does not say which uplinks it answered");
+            self.store.set_note(&key, SILENT)?;
+        }
+        Ok(())
     }
 }
+
+/// The note about a cloud that says what it answered an uplink with, and about one that does not.
+const TELLS: &[u8] = b"1";
+const SILENT: &[u8] = b"0";
 
 fn tells_key(source: &SourceName) -> String {
     format!("answers/{source}")

@@ -11,8 +11,7 @@ pub(super) fn after_uplink(
     uplink: &Uplink,
     decoded: &Decoded,
 ) -> Option<DeviceState> {
-    let is_late = before.is_some_and(|before| uplink.time < before.time);
-    if is_late {
+    if before.is_some_and(|before| is_late(before, uplink)) {
         return None;
     }
     let mut fields = before.map(|before| before.fields.clone()).unwrap_or_default();
@@ -26,6 +25,18 @@ pub(super) fn after_uplink(
         fields,
         location: newer(known, place_of(uplink, decoded)),
     })
+}
+
+/// Whether an uplink was sent before the newest that is known. Within one second, which is all that some sources say, the
+/// sequence number decides; it has 12 bits and starts again at 0.
+fn is_late(before: &DeviceState, uplink: &Uplink) -> bool {
+    if uplink.time.as_seconds() == before.newest.seconds
+        && let (UplinkTail::Seq(known), UplinkTail::Seq(seq)) = (before.newest.tail, uplink.id().tail)
+    {
+        let ahead = known.wrapping_sub(seq) & 0xFFF;
+        return (1..0x800).contains(&ahead);
+    }
+    uplink.time < before.time
 }
 
 /// The state after a device was located; none if a newer place is known.
@@ -101,6 +112,29 @@ mod tests {
         assert_eq!(serde_json::Value::Object(second.fields.clone()), json!({"a": 1, "b": 2}));
         assert_eq!(second.newest, uplink(200, None).id());
         assert_eq!(after_uplink(Some(&second), &uplink(150, None), &decoded(&json!({"a": 9}))), None);
+    }
+
+    #[test]
+    fn of_uplinks_of_one_second_the_sequence_number_tells_which_is_newer() {
+        let numbered = |seq, millis: i64| Uplink {
+            seq: Some(seq),
+            time: Timestamp::from_millis(100_000 + millis).unwrap(),
+            ..uplink(100, None)
+        };
+        // A callback gives whole seconds, a poll milliseconds.
+        for (known, then, is_newer) in [
+            (numbered(6, 0), numbered(5, 0), false),
+            (numbered(5, 0), numbered(6, 0), true),
+            (numbered(5, 0), numbered(5, 0), true),
+            (numbered(6, 0), numbered(5, 300), false),
+            (numbered(5, 300), numbered(6, 0), true),
+            (numbered(0, 0), numbered(4095, 0), false),
+            (numbered(4095, 0), numbered(0, 0), true),
+        ] {
+            let before = after_uplink(None, &known, &Decoded::default()).unwrap();
+            let after = after_uplink(Some(&before), &then, &Decoded::default());
+            assert_eq!(after.is_some(), is_newer, "{} then {}", known.id(), then.id());
+        }
     }
 
     #[test]

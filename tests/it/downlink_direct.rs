@@ -24,7 +24,8 @@ async fn a_fixed_answer_is_written_and_restored_after_use() {
     assert_eq!(rig.cloud(|cloud| cloud.answer.clone()), "0101010101010101");
     rig.uplink("4D9A83", 30, Some(false)).await;
     assert!(rig.is("4D9A83", "a", DownlinkState::Armed), "the device has not asked");
-    rig.uplink("4D9A83", 60, Some(true)).await;
+    let fetched = rig.uplink("4D9A83", 60, Some(true)).await;
+    rig.queues.transmitted(&fetched, "0101010101010101".parse().unwrap()).await.unwrap();
     assert_eq!(rig.item("4D9A83", "a").state, DownlinkState::Sent);
     eventually("the answer is restored", || rig.cloud(|cloud| cloud.answer == FORMER)).await;
     rig.end().await;
@@ -32,10 +33,8 @@ async fn a_fixed_answer_is_written_and_restored_after_use() {
 }
 
 #[tokio::test]
-async fn where_the_network_says_what_it_answered_an_ask_alone_shows_nothing() {
+async fn an_ask_alone_shows_nothing() {
     let mut rig = Rig::direct(&["4D9A83"]).await;
-    let former = rig.uplink("4D9A83", -600, Some(true)).await;
-    rig.queues.transmitted(&former, FORMER.parse().unwrap()).await.unwrap();
     stand(&mut rig).await;
     rig.uplink("4D9A83", 60, Some(true)).await;
     assert!(rig.is("4D9A83", "a", DownlinkState::Armed), "the network has answered nothing");
@@ -43,6 +42,31 @@ async fn where_the_network_says_what_it_answered_an_ask_alone_shows_nothing() {
     rig.queues.transmitted(&fetched, "0101010101010101".parse().unwrap()).await.unwrap();
     assert!(rig.is("4D9A83", "a", DownlinkState::Sent));
     assert_eq!(rig.item("4D9A83", "a").evidence, Some(Evidence::Network));
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn of_a_cloud_that_never_says_what_it_answered_four_asks_are_enough() {
+    let mut rig = Rig::direct(&["4D9A83"]).await;
+    stand(&mut rig).await;
+    for ask in 1..=4 {
+        rig.uplink("4D9A83", ask * 600, Some(true)).await;
+        assert!(rig.is("4D9A83", "a", DownlinkState::Armed), "ask {ask}: the word may come within a minute");
+    }
+    rig.uplink("4D9A83", 2_460, Some(false)).await;
+    assert_eq!(rig.item("4D9A83", "a").state, DownlinkState::Sent);
+    assert_eq!(rig.item("4D9A83", "a").evidence, Some(Evidence::Inferred));
+    eventually("the answer is restored", || rig.cloud(|cloud| cloud.answer == FORMER)).await;
+    rig.push("4D9A83", "b", 2).await;
+    eventually("b stands in the answer", || rig.is("4D9A83", "b", DownlinkState::Armed)).await;
+    let asked = rig.uplink("4D9A83", 3_060, Some(true)).await;
+    assert_eq!(rig.item("4D9A83", "b").evidence, Some(Evidence::Inferred), "it is known to be silent");
+    // It speaks after all.
+    rig.queues.transmitted(&asked, "0202020202020202".parse().unwrap()).await.unwrap();
+    rig.push("4D9A83", "c", 3).await;
+    eventually("c stands in the answer", || rig.is("4D9A83", "c", DownlinkState::Armed)).await;
+    rig.uplink("4D9A83", 3_660, Some(true)).await;
+    assert!(rig.is("4D9A83", "c", DownlinkState::Armed));
     rig.end().await;
 }
 
