@@ -143,6 +143,8 @@ async fn a_crash_makes_the_gateway_known_as_offline_and_repeats_what_was_not_ack
     site.store.record_sweep(&[uplink("1A2B3C", T0, "000180")], None).unwrap();
     site.drained().await;
     let subscriber = Subscriber::start(broker.port(), "sigfox2mqtt/#").await;
+    // It comes after its uplink.
+    subscriber.until("device/1A2B3C/state", 1).await;
     publishing.crash().await;
     subscriber.until("bridge/state", 2).await;
     assert_eq!(subscriber.on("bridge/state")[1].json()["state"], json!("offline"), "the testament");

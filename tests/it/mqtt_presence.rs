@@ -69,9 +69,12 @@ async fn devices_and_gateway_are_discovered_and_forgotten_with_the_mode() {
         |topic: &str, n: usize| order.iter().enumerate().filter(|(_, seen)| *seen == topic).nth(n).unwrap().0;
     let device_topic = "homeassistant/device/sigfox2mqtt_gw_1A2B3C/config";
     assert!(nth(device_topic, 1) < nth(sensor, 0));
+    // A state comes after its uplink, and a run that ends before that leaves it to the next.
+    let state = "sigfox2mqtt/device/1A2B3C/state";
+    Subscriber::start(broker.port(), state).await.until("/state", 1).await;
     publishing.stop().await;
     site.reconfigure(&lines(&broker, "base = \"other\"\n[mqtt.discovery]\nmode = \"off\""));
-    let old = Subscriber::start(broker.port(), "sigfox2mqtt/device/1A2B3C/state").await;
+    let old = Subscriber::start(broker.port(), state).await;
     old.until("/state", 1).await;
     let publishing = site.publish();
     assert!(subscriber.until(sensor, 2).await[1].payload.is_empty());
