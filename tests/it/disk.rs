@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::reading::run;
 use crate::support::daemon::{Daemon, Gateway};
 use crate::support::mosquitto::Mosquitto;
+use crate::support::proxy::Proxy;
 use crate::support::shim::{FAILING, FULL, READ_ONLY, Shim};
 use crate::support::subscriber::Subscriber;
 use crate::support::within;
@@ -22,6 +23,8 @@ struct Site {
     shim: Shim,
     gateway: Gateway,
     broker: Mosquitto,
+    /// Before the broker.
+    door: Proxy,
     accepted: BTreeSet<String>,
     refused: usize,
     next: u16,
@@ -32,14 +35,15 @@ impl Site {
         // Another test of the process may have been first.
         drop(rustls::crypto::ring::default_provider().install_default());
         let broker = Mosquitto::start().await;
+        let door = Proxy::start(broker.port());
         let gateway = Gateway::new(&format!(
             "version = 1\n[gateway]\nid = \"gw\"\ndata_dir = \"{{data}}\"\n[mqtt]\nurl = \"{}\"\n\
              [http]\nlisten = \"127.0.0.1:0\"\n[sources.factory]\nkind = \"sigfox\"\nurl = \"http://127.0.0.1:9/\"\n\
              login = \"l\"\npassword = \"p\"\ndownlink = \"callback\"\ncallback_token = \"token\"\n",
-            broker.url()
+            door.url()
         ));
         let shim = Shim::new(&gateway.data());
-        Self { shim, gateway, broker, accepted: BTreeSet::new(), refused: 0, next: 0 }
+        Self { shim, gateway, broker, door, accepted: BTreeSet::new(), refused: 0, next: 0 }
     }
 
     fn start(&self) -> Daemon {
@@ -97,6 +101,7 @@ async fn waits_out(error: i32, said: &str) {
     let mut site = Site::new().await;
     let daemon = site.start();
     site.bring_many(&daemon, 10).await;
+    site.door.shut(true);
     site.broker.kill();
     site.bring_many(&daemon, 20).await;
     site.shim.disk(error, 0);
@@ -109,6 +114,7 @@ async fn waits_out(error: i32, said: &str) {
     // What it has is published all the same, and the trouble is said.
     site.broker.begin().await;
     let subscriber = Subscriber::start(site.broker.port(), "sigfox2mqtt/#").await;
+    site.door.shut(false);
     let waiting: BTreeSet<_> = site.accepted.iter().skip(10).cloned().collect();
     within(RECOVERY, "the backlog", || waiting.is_subset(&ids(&subscriber))).await;
     within(RECOVERY, "the alarm", || {

@@ -13,6 +13,7 @@ use std::time::Duration;
 use crate::support::daemon::{Daemon, Gateway};
 use crate::support::eventually;
 use crate::support::mosquitto::Mosquitto;
+use crate::support::proxy::Proxy;
 use crate::support::subscriber::{Received, Subscriber};
 
 const TYPE: &str = "5f0000000000000000000001";
@@ -32,6 +33,12 @@ impl Site {
 
     /// The same with a broker and configuration of the test's own.
     pub(crate) async fn with(world: World, broker: Mosquitto, more: &str) -> Self {
+        let url = broker.url();
+        Self::at(world, broker, &url, more).await
+    }
+
+    /// The same with a broker that the gateway finds at this URL.
+    async fn at(world: World, broker: Mosquitto, url: &str, more: &str) -> Self {
         let cloud =
             Simulator::start(world, Options { rate_limits: false, ..Options::default() }).await.unwrap();
         let gateway = Gateway::new(&format!(
@@ -41,7 +48,7 @@ impl Site {
             id = "site"
             data_dir = "{{data}}"
             [mqtt]
-            url = "{broker}"
+            url = "{url}"
             [http]
             listen = "127.0.0.1:0"
             [sources.factory]
@@ -53,7 +60,6 @@ impl Site {
             callback_token = "callback-token"
             {more}
             "#,
-            broker = broker.url(),
             cloud = cloud.sigfox_v2_url(),
         ));
         Self { cloud, broker, gateway }
@@ -220,10 +226,13 @@ async fn a_downlink_goes_out_with_the_answer_to_the_callback() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_came_while_the_broker_was_away_is_published_when_it_is_back() {
-    let mut site = Site::new(world(3)).await;
+    let broker = Mosquitto::start().await;
+    let door = Proxy::start(broker.port());
+    let mut site = Site::at(world(3), broker, &door.url(), "").await;
     let watch = site.watch().await;
     let daemon = site.gateway.start();
     watch.until("/event/up", 3).await;
+    door.shut(true);
     site.broker.kill();
     daemon.logged("no connection to the broker").await;
     for number in 3..63 {
@@ -235,6 +244,7 @@ async fn what_came_while_the_broker_was_away_is_published_when_it_is_back() {
     eventually("two more polls", || site.cloud.requests_with("/messages") >= polls + 2).await;
     site.broker.begin().await;
     let watch = site.watch().await;
+    door.shut(false);
     let devices = by_device(&watch.until("/event/up", 60).await);
     for documents in devices.values() {
         let counts: Vec<_> = documents.iter().map(|document| document["fields"]["count"].as_u64()).collect();

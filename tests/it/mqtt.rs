@@ -8,6 +8,7 @@ use sigfox2mqtt::store::UplinkQuery;
 use crate::publisher_rig::{Site, config, uplink};
 use crate::support::eventually;
 use crate::support::mosquitto::Mosquitto;
+use crate::support::proxy::Proxy;
 use crate::support::subscriber::{Received, Subscriber};
 
 const T0: i64 = 1_789_000_000;
@@ -116,14 +117,17 @@ async fn a_restart_publishes_only_what_is_new() {
 #[tokio::test]
 async fn a_broker_that_forgot_everything_gets_everything_again() {
     let mut broker = Mosquitto::start().await;
-    let site = Site::new(&lines(&broker, 5));
+    let door = Proxy::start(broker.port());
+    let site = Site::new(&format!("url = \"{}\"", door.url()));
     let publishing = site.publish();
     site.store.record_sweep(&[uplink("1A2B3C", T0, "000180")], None).unwrap();
     site.drained().await;
+    door.shut(true);
     broker.kill();
     site.store.record_sweep(&[uplink("1A2B3C", T0 + 1, "000280")], None).unwrap();
     broker.begin().await;
     let subscriber = Subscriber::start(broker.port(), "sigfox2mqtt/#").await;
+    door.shut(false);
     subscriber.until("/event/up", 1).await;
     site.drained().await;
     for topic in ["bridge/state", "bridge/info", "bridge/devices", "/1A2B3C/info", "/1A2B3C/downlink"] {

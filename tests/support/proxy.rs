@@ -27,6 +27,8 @@ struct Rules {
     connections: AtomicU32,
     /// What the broker says is swallowed.
     is_deaf: AtomicBool,
+    /// Nobody is let in any more.
+    is_shut: AtomicBool,
     /// Whether what goes through is MQTT without TLS, to be meddled with.
     is_mqtt: bool,
     meddling: Meddling,
@@ -104,6 +106,9 @@ impl Proxy {
                     if rules.is_closed.load(Ordering::SeqCst) {
                         break;
                     }
+                    if rules.is_shut.load(Ordering::SeqCst) {
+                        continue;
+                    }
                     let (Ok(client), Ok(server)) =
                         (client, TcpStream::connect((Ipv4Addr::LOCALHOST, target)))
                     else {
@@ -127,6 +132,11 @@ impl Proxy {
 
     pub(crate) fn port(&self) -> u16 {
         self.address.port()
+    }
+
+    /// The URL of a broker behind it.
+    pub(crate) fn url(&self) -> String {
+        format!("mqtt://{}", self.address)
     }
 
     /// Cuts each new connection after about so long; nothing: never.
@@ -163,6 +173,11 @@ impl Proxy {
     /// How often something was lost since, or swallowed.
     pub(crate) fn lost(&self) -> usize {
         self.rules.lost.lock().unwrap().1
+    }
+
+    /// Whether nobody is let in any more. So a gateway cannot be back at its broker before those who are to see that.
+    pub(crate) fn shut(&self, shut: bool) {
+        self.rules.is_shut.store(shut, Ordering::SeqCst);
     }
 
     /// Whether what the broker says is swallowed.
