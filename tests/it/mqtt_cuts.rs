@@ -70,6 +70,7 @@ async fn a_broker_that_is_killed_and_comes_back_gets_the_rest_in_order() {
     let subscriber = Subscriber::start(broker.port(), "sigfox2mqtt/device/+/event/up").await;
     site.drained().await;
     publishing.stop().await;
+    subscriber.caught_up().await;
     let messages = subscriber.all();
     let (ids, _) = received(&messages);
     println!("4000 uplinks, broker killed with {left} left, {} came after", ids.len());

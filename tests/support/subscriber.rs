@@ -1,5 +1,6 @@
 //! A client like any other: it keeps what the broker sends it, and can publish.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -17,10 +18,14 @@ pub(crate) struct Received {
     pub(crate) retain: bool,
 }
 
+/// Topics of its own begin so; a wildcard does not take them in (MQTT 5, section 4.7.2).
+const MARK: &str = "$test/";
+
 /// A connected client, subscribed to one filter.
 pub(crate) struct Subscriber {
     client: Client,
     received: Arc<Mutex<Vec<Received>>>,
+    marks: Arc<Mutex<BTreeSet<String>>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -54,13 +59,17 @@ impl Subscriber {
         options.set_inflight(1000).set_clean_session(clean);
         let (client, mut connection) = Client::new(options, 1000);
         client.subscribe(filter, qos).unwrap();
-        let received = Arc::new(Mutex::new(Vec::new()));
+        let (received, marks) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(BTreeSet::new())));
         let subscribed = Arc::new(Mutex::new(false));
         let thread = std::thread::spawn({
-            let (received, subscribed) = (Arc::clone(&received), Arc::clone(&subscribed));
+            let (received, marks, subscribed) =
+                (Arc::clone(&received), Arc::clone(&marks), Arc::clone(&subscribed));
             move || {
                 for event in connection.iter() {
                     match event {
+                        Ok(Event::Incoming(Packet::Publish(publish))) if publish.topic.starts_with(MARK) => {
+                            marks.lock().unwrap().insert(publish.topic);
+                        }
                         Ok(Event::Incoming(Packet::Publish(publish))) => {
                             received.lock().unwrap().push(Received {
                                 topic: publish.topic,
@@ -76,7 +85,15 @@ impl Subscriber {
             }
         });
         eventually("the subscription", || *subscribed.lock().unwrap()).await;
-        Self { client, received, thread: Some(thread) }
+        Self { client, received, marks, thread: Some(thread) }
+    }
+
+    /// Waits until everything has come that the broker has had so far: it gives a client its messages in their order.
+    pub(crate) async fn caught_up(&self) {
+        let mark = format!("{MARK}{}", uuid::Uuid::new_v4());
+        self.client.subscribe(&mark, QoS::AtLeastOnce).unwrap();
+        self.publish(&mark, "");
+        eventually("the mark", || self.marks.lock().unwrap().contains(&mark)).await;
     }
 
     /// Everything that came so far.
