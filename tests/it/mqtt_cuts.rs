@@ -1,15 +1,15 @@
 //! Nothing is lost, whatever happens to the connection.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sigfox2mqtt::model::Uplink;
 
 use crate::publisher_rig::{Site, uplink};
-use crate::support::eventually;
 use crate::support::mosquitto::Mosquitto;
 use crate::support::proxy::Proxy;
 use crate::support::subscriber::{Received, Subscriber};
+use crate::support::{eventually, within};
 
 const T0: i64 = 1_789_000_000;
 
@@ -39,13 +39,17 @@ async fn a_connection_that_is_cut_every_few_milliseconds_loses_nothing() {
         site.store.record_sweep(&uplinks, None).unwrap();
         proxy.cut_after(Some(Duration::from_millis(30)));
         let publishing = site.publish();
-        let enough = || proxy.cuts() >= 8 || site.store.outbox_depth().unwrap().0 == 0;
-        eventually("enough cuts", enough).await;
+        // On a machine so slow that each connection is lost before it was good for anything, the gateway waits longer and
+        // longer before the next: then fewer are enough.
+        let (patience, drained) =
+            (Instant::now() + Duration::from_secs(20), || site.store.outbox_depth().unwrap().0 == 0);
+        let enough = || proxy.cuts() >= if Instant::now() < patience { 8 } else { 2 };
+        eventually("enough cuts", || enough() || drained()).await;
         proxy.cut_after(None);
-        site.drained().await;
-        let messages = subscriber.until("/event/up", 3_000).await;
+        within(Duration::from_secs(90), "the rest", drained).await;
         publishing.stop().await;
-        let (ids, repeated) = received(&messages);
+        subscriber.caught_up().await;
+        let (ids, repeated) = received(&subscriber.all());
         println!(
             "MQTT {protocol}: 3000 uplinks, {} cuts, {repeated} repeated, {} lost",
             proxy.cuts(),
