@@ -173,8 +173,9 @@ async fn a_downlink_that_a_host_writes_is_queued_and_what_is_none_is_ignored() {
         command(Metric { name, value: Some(value), ..Metric::default() })
     };
     let topic = "spBv1.0/site1/DCMD/gw/1A2B3C";
-    // The broker kept it: it was meant for another time.
+    // The broker keeps it when the gateway comes: it was meant for another time.
     host.retain(topic, push(Value::String("0000000000000001".to_owned())));
+    host.caught_up().await;
     let running = plant.start();
     until(&host, "DDATA/1A2B3C", 1).await;
     host.publish(topic, push(Value::Long(7)));
