@@ -126,16 +126,22 @@ async fn take(bucket: &DefaultDirectRateLimiter) {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
+
+    /// Whether a request may be made without any wait, however slow the machine.
+    fn at_once(limits: &Limits, path: &str) -> bool {
+        limits.admit(&Method::GET, path).now_or_never() == Some(Ok(()))
+    }
 
     #[tokio::test]
     async fn a_burst_passes_at_once_and_the_next_request_waits() {
         let limits = Limits::new((3, Duration::from_millis(300)));
         let start = Instant::now();
         for _ in 0..3 {
-            limits.admit(&Method::GET, "/v2/device-types").await.unwrap();
+            assert!(at_once(&limits, "/v2/device-types"));
         }
-        assert!(start.elapsed() < Duration::from_millis(90));
         limits.admit(&Method::GET, "/v2/device-types").await.unwrap();
         assert!(start.elapsed() >= Duration::from_millis(90));
     }
@@ -153,17 +159,13 @@ mod tests {
     #[tokio::test]
     async fn a_quota_that_is_used_up_is_waited_for_and_no_other_is() {
         let limits = Limits::new((1000, Duration::from_secs(1)));
+        let start = Instant::now();
         limits.used_up("/v1/sigfox_devices/1A2B/data", Duration::from_millis(500));
-        for (path, least, most) in [
-            ("/v1/sigfox_devices", 0, 400),
-            ("/v1/sigfox_devices/1A2B", 0, 400),
-            ("/v1/sigfox_devices/FFFF/data", 50, 10_000),
-        ] {
-            let start = Instant::now();
-            limits.admit(&Method::GET, path).await.unwrap();
-            let waited = start.elapsed().as_millis();
-            assert!((least..most).contains(&waited), "{path}: {waited} ms");
+        for path in ["/v1/sigfox_devices", "/v1/sigfox_devices/1A2B"] {
+            assert!(at_once(&limits, path), "{path}");
         }
+        limits.admit(&Method::GET, "/v1/sigfox_devices/FFFF/data").await.unwrap();
+        assert!(start.elapsed() >= Duration::from_millis(490), "{:?}", start.elapsed());
     }
 
     #[tokio::test]
