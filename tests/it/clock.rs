@@ -35,6 +35,8 @@ async fn nothing_is_asked_or_taken_before_the_clock_is_set() {
     let daemon = gateway.start_with(&clock.environment());
     daemon.logged("the clock is not set").await;
     daemon.logged("gateway ready").await;
+    // It says so when it has subscribed.
+    watch.until("bridge/state", 1).await;
     watch.publish("sigfox2mqtt/device/2C/downlink/push", r#"{"id":"x","data":"0123456789abcdef"}"#);
     eventually("the refusal", || {
         let events = watch.on("/event/downlink");

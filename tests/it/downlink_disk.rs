@@ -39,7 +39,8 @@ async fn each_is_answered(error: i32) {
     let watch = Subscriber::start(broker.port(), "sigfox2mqtt/#").await;
     let daemon = gateway.start_with(&shim.environment());
     daemon.logged("gateway ready").await;
-    daemon.logged("connected to the broker").await;
+    // It says so when it has subscribed.
+    watch.until("bridge/state", 1).await;
     let push = |id: &str| {
         watch.publish(PUSH, json!({ "id": id, "data": "0123456789abcdef", "transaction": "t" }).to_string());
     };
@@ -101,7 +102,8 @@ async fn killed_after(writes: i32) {
     };
     let daemon = gateway.start_with(&shim.environment());
     daemon.logged("gateway ready").await;
-    daemon.logged("connected to the broker").await;
+    // It says so when it has subscribed.
+    watch.until("bridge/state", 1).await;
     shim.hold_after(Step::Write, writes);
     // Without a name: after a kill the broker brings the command again, and it gets another.
     watch.publish(PUSH, json!({ "data": "0123456789abcdef" }).to_string());

@@ -25,8 +25,9 @@ async fn each_of_many_pushes_at_once_is_answered_over_one_connection() {
         ));
         let watch = Subscriber::start(broker.port(), "sigfox2mqtt/device/2C/event/downlink").await;
         let daemon = gateway.start();
-        daemon.logged("connected to the broker").await;
         daemon.logged("gateway ready").await;
+        // It says so when it has subscribed.
+        Subscriber::start(broker.port(), "sigfox2mqtt/bridge/state").await.until("bridge/state", 1).await;
         for n in 0..PUSHES {
             let push = json!({ "id": format!("p{n}"), "data": format!("{n:016x}") }).to_string();
             watch.publish("sigfox2mqtt/device/2C/downlink/push", push);
