@@ -17,7 +17,8 @@ use super::fault::Fault;
 use super::link::{Ended, Epoch, Shared};
 use super::message::{Message, Receipt};
 use super::options::Options;
-use super::session::{Connected, Handle, Incoming, Session, Step};
+use super::outgoing::Outgoing;
+use super::session::{Connected, Incoming, Session, Step};
 use crate::vitals::{self, Pulse};
 
 /// A PUBACK that has not come after so long never will: the broker is stuck, or lost the packet.
@@ -154,21 +155,21 @@ impl Driver {
 
     /// One connection from its first packet to its last.
     async fn connection(&self, stop: &CancellationToken) -> Result<Closed, Fault> {
-        let (handle, mut session) = Session::new(&self.options);
+        let (outgoing, mut session) = Session::new(&self.options);
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut ending = pin!(self.end_of_connection(stop));
         let mut deadline = None;
         let mut epoch = None;
         loop {
-            let step = {
-                // A poll that is begun is ended: dropping it could lose a packet that counts as in flight.
+            let polled = {
+                // While it connects, a poll that is begun must be ended.
                 let mut poll = pin!(session.poll());
                 loop {
                     tokio::select! {
-                        step = &mut poll => break step,
+                        polled = &mut poll => break polled,
                         () = &mut ending, if deadline.is_none() => {
-                            if epoch.is_none() || !handle.disconnect() {
+                            if epoch.is_none() || !outgoing.disconnect() {
                                 return Ok(Closed);
                             }
                             deadline = Some(Instant::now() + GOODBYE);
@@ -185,19 +186,18 @@ impl Driver {
                     }
                 }
             };
-            match step {
-                Ok(Step::Disconnected) => return Ok(Closed),
-                Ok(Step::Connected(connected)) => epoch = Some(self.connected(connected, &handle)?),
-                Ok(step) => self.take(step, epoch)?,
-                Err(fault) => {
+            for step in session.steps() {
+                match step {
+                    Step::Disconnected => return Ok(Closed),
+                    Step::Connected(connected) => epoch = Some(self.connected(connected, &outgoing)?),
                     // Acknowledgements that were read before the end count; messages will be delivered again.
-                    for step in session.drain() {
-                        if !matches!(step, Step::Message(_)) {
-                            self.take(step, epoch)?;
-                        }
-                    }
-                    return if deadline.is_some() { Ok(Closed) } else { Err(fault) };
+                    Step::Message(_) if polled.is_err() => {}
+                    step => self.take(step, epoch)?,
                 }
+            }
+            self.shared.tell();
+            if let Err(fault) = polled {
+                return if deadline.is_some() { Ok(Closed) } else { Err(fault) };
             }
         }
     }
@@ -210,26 +210,25 @@ impl Driver {
         }
     }
 
-    fn connected(&self, connected: Connected, handle: &Handle) -> Result<Epoch, Fault> {
+    fn connected(&self, connected: Connected, outgoing: &Arc<Outgoing>) -> Result<Epoch, Fault> {
         if !connected.retain_available {
             return Err(Fault::Refused(
                 "the broker keeps no retained messages, and they are needed".to_owned(),
             ));
         }
         // On every connection: a broker may have forgotten a part of a session that it says it has.
-        if !handle.subscribe(&self.filters) {
+        if !outgoing.subscribe(&self.filters) {
             return Err(Fault::Lost("subscriptions could not be sent".to_owned()));
         }
         let Connected { session_present, receive_maximum, largest_packet, .. } = connected;
         tracing::info!(broker = %self.options.place(), session_present, "connected to the broker");
         self.know();
-        Ok(self.shared.online(handle.clone(), session_present, receive_maximum, largest_packet))
+        Ok(self.shared.online(Arc::clone(outgoing), session_present, receive_maximum, largest_packet))
     }
 
     fn take(&self, step: Step, epoch: Option<Epoch>) -> Result<(), Fault> {
         match step {
-            Step::Sent(0) | Step::Other | Step::Disconnected | Step::Connected(_) => Ok(()),
-            Step::Sent(packet) => self.shared.sent(packet).map_err(|wrong| Fault::Lost(wrong.to_string())),
+            Step::Written(_) | Step::Disconnected | Step::Connected(_) => Ok(()),
             Step::Acked(packet, verdict) => {
                 self.shared.acknowledged(packet, verdict).map_err(|wrong| Fault::Lost(wrong.to_string()))
             }

@@ -9,14 +9,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rumqttc::AsyncClient;
 use tokio::sync::Notify;
 
+use super::INBOX;
 use super::fault::Fault;
 use super::message::{Message, Properties, Publish};
 use super::options::{Options, Will};
-use super::session::{Incoming, Step};
-use super::{INBOX, v4};
+use super::outgoing::Outgoing;
+use super::session::{Incoming, Session, Step};
 use crate::config::{self, Protocol};
 
 /// So many publishes may be handed over and not yet written.
@@ -34,7 +34,7 @@ pub struct Edge {
 
 /// One connection as its user sees it.
 pub struct Line {
-    client: AsyncClient,
+    outgoing: Arc<Outgoing>,
     shared: Arc<Shared>,
     handed_over: u64,
     barriers: VecDeque<(u64, Instant)>,
@@ -44,8 +44,8 @@ pub struct Line {
 
 /// The same connection as whoever polls it sees it.
 pub struct Wire {
-    session: v4::Session,
-    client: AsyncClient,
+    session: Session,
+    outgoing: Arc<Outgoing>,
     filters: Vec<String>,
     shared: Arc<Shared>,
 }
@@ -93,17 +93,17 @@ impl Edge {
     #[must_use]
     pub fn open(&self, will: Will) -> (Line, Wire) {
         let options = Options { will: Some(will), ..self.options.clone() };
-        let (client, session) = v4::Session::new(&options);
+        let (outgoing, session) = Session::new(&options);
         let shared = Arc::new(Shared::default());
         let line = Line {
-            client: client.clone(),
+            outgoing: Arc::clone(&outgoing),
             shared: Arc::clone(&shared),
             handed_over: 0,
             barriers: VecDeque::new(),
             last_barrier: 0,
             filters: self.filters.clone(),
         };
-        (line, Wire { session, client, filters: self.filters.clone(), shared })
+        (line, Wire { session, outgoing, filters: self.filters.clone(), shared })
     }
 
     /// Where it goes, without credentials.
@@ -141,14 +141,14 @@ impl Line {
 
     /// Hands over a publish with QoS 0; whether it was taken.
     pub fn publish(&mut self, topic: &str, payload: Bytes) -> bool {
-        let is_taken = self.has_room() && v4::publish_at_most_once(&self.client, topic, payload);
+        let is_taken = self.has_room() && self.outgoing.publish_at_most_once(topic, payload);
         self.handed_over += u64::from(is_taken);
         is_taken
     }
 
     /// Puts a barrier behind everything that was handed over, and gives its number.
     pub fn put_barrier(&mut self) -> Option<u64> {
-        if !v4::subscribe(&self.client, self.filters.get(..1)?) {
+        if !self.outgoing.subscribe(self.filters.get(..1)?) {
             return None;
         }
         self.last_barrier += 1;
@@ -168,7 +168,7 @@ impl Line {
     /// The last word, with QoS 1, and the goodbye right behind it.
     pub fn leave(&self, topic: String, payload: Bytes) {
         let last_word = Publish { topic, payload, retain: false, properties: Properties::default() };
-        let is_taken = v4::publish(&self.client, &last_word) && self.client.try_disconnect().is_ok();
+        let is_taken = self.outgoing.publish(&last_word, 1) && self.outgoing.disconnect();
         if !is_taken {
             tracing::debug!("the connection broke before the last word; its testament says the same");
         }
@@ -182,10 +182,10 @@ impl Wire {
     /// Why it ended, unless by our own goodbye.
     pub async fn run(mut self) -> Result<(), Fault> {
         loop {
-            match self.session.poll().await? {
+            match self.session.next().await? {
                 Step::Disconnected => return Ok(()),
                 Step::Connected(_) => {
-                    if !v4::subscribe(&self.client, &self.filters) {
+                    if !self.outgoing.subscribe(&self.filters) {
                         return Err(Fault::Lost("subscriptions could not be sent".to_owned()));
                     }
                     self.shared.change(|state| state.standing.connected = true);
@@ -194,9 +194,9 @@ impl Wire {
                     None => state.standing.refused = Some(refused),
                     Some(_) => state.standing.passed += 1,
                 }),
-                Step::Sent(_) => self.shared.change(|state| state.written += 1),
+                Step::Written(publishes) => self.shared.change(|state| state.written += publishes),
                 Step::Message(incoming) => self.take(incoming)?,
-                Step::Acked(..) | Step::Other => {}
+                Step::Acked(..) => {}
             }
         }
     }
@@ -204,7 +204,7 @@ impl Wire {
     /// A clean session gets nothing twice: what cannot be kept now is lost, and is counted.
     fn take(&self, incoming: Incoming) -> Result<(), Fault> {
         let Incoming { topic, payload, retain, dup, packet, response_topic, correlation } = incoming;
-        if packet != 0 && !v4::ack(&self.client, packet) {
+        if packet != 0 && !self.outgoing.acknowledge(packet) {
             return Err(Fault::Lost("acknowledgement not sent".to_owned()));
         }
         let message = Message { topic, payload, retain, dup, response_topic, correlation, receipt: None };

@@ -58,6 +58,16 @@ impl Fault {
         Self::Lost("the broker does not answer in time".to_owned())
     }
 
+    /// It says what a broker does not say there, or what cannot be read.
+    pub(super) fn unexpected() -> Self {
+        Self::Lost("what listens there does not keep to MQTT".to_owned())
+    }
+
+    /// Names or a testament that no packet can carry.
+    pub(super) fn unwritable() -> Self {
+        Self::Refused("what we would say to the broker fits into no packet".to_owned())
+    }
+
     pub(super) fn closed() -> Self {
         Self::Lost("the broker closed the connection".to_owned())
     }

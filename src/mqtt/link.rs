@@ -12,7 +12,7 @@ use super::MOST_WAITING_BYTES;
 use super::ceiling::{Ceiling, Finding, Permit};
 use super::message::{Message, Publish};
 use super::options::LARGEST_OUTGOING;
-use super::session::Handle;
+use super::outgoing::Outgoing;
 use super::window::{Mismatch, Ticket, Verdict, Window};
 
 /// Names one connection; what was published on another one is void.
@@ -90,7 +90,7 @@ pub(super) struct Ended {
 
 #[derive(Debug)]
 struct Online {
-    handle: Handle,
+    outgoing: Arc<Outgoing>,
     session_present: bool,
     largest_packet: usize,
 }
@@ -132,7 +132,7 @@ impl Shared {
     /// A connection stands: publishes go to it from now on.
     pub(super) fn online(
         &self,
-        handle: Handle,
+        outgoing: Arc<Outgoing>,
         session_present: bool,
         receive_maximum: Option<u16>,
         largest_packet: Option<u32>,
@@ -144,7 +144,7 @@ impl Shared {
         state.epoch += 1;
         state.window.void(capacity);
         state.online =
-            Some(Online { handle, session_present, largest_packet: largest.min(LARGEST_OUTGOING) });
+            Some(Online { outgoing, session_present, largest_packet: largest.min(LARGEST_OUTGOING) });
         let epoch = Epoch(state.epoch);
         drop(state);
         self.news.notify_one();
@@ -165,18 +165,21 @@ impl Shared {
         Ended { arrived, size }
     }
 
-    pub(super) fn sent(&self, packet: u16) -> Result<(), Mismatch> {
-        self.lock().window.sent(packet)
-    }
-
+    /// Takes over an acknowledgement; the publisher learns of it by [`Self::tell`].
     pub(super) fn acknowledged(&self, packet: u16, verdict: Verdict) -> Result<(), Mismatch> {
         let mut state = self.lock();
         let size = state.window.acknowledged(packet, verdict)?;
         state.ceiling.acknowledged(size);
         state.arrived += 1;
-        drop(state);
-        self.news.notify_one();
         Ok(())
+    }
+
+    /// Tells the publisher what was acknowledged, unless much is under way still: then more will follow, or the
+    /// connection end, and what is sent together is written together.
+    pub(super) fn tell(&self) {
+        if self.lock().window.is_worth_telling() {
+            self.news.notify_one();
+        }
     }
 
     pub(super) fn oldest(&self) -> Option<Instant> {
@@ -190,8 +193,8 @@ impl Shared {
             return;
         }
         if let Some(online) = &state.online {
-            // A full queue cannot be: it has room for the window and for every message that may be unanswered.
-            if !online.handle.ack(packet) {
+            // Nothing is taken after our goodbye.
+            if !online.outgoing.acknowledge(packet) {
                 tracing::warn!("acknowledgement not sent; the message will come again");
             }
         }
@@ -226,7 +229,7 @@ impl Link {
     }
 
     /// Hands a publish over to the connection `epoch`; what comes of it is told as [`News::Acked`] with `ticket`,
-    /// unless [`News::Offline`] comes first.
+    /// unless [`News::Offline`] comes first. It waits for [`Self::flush`], so that many are written together.
     ///
     /// # Errors
     /// See [`NotTaken`].
@@ -250,15 +253,30 @@ impl Link {
             return Err(NotTaken::TooLarge { size, limit });
         }
         let must_wait = permit == Permit::Alone && !window.is_idle();
-        if must_wait || !window.has_room() || !online.handle.publish(publish) {
+        if must_wait || !window.has_room() {
             return Err(NotTaken::Full);
         }
+        let packet = window.next_packet();
+        if !online.outgoing.publish(publish, packet) {
+            return Err(NotTaken::Offline);
+        }
+        if window.is_idle() {
+            // Nothing is under way that the next ones could be gathered meanwhile for.
+            online.outgoing.flush();
+        }
         if permit == Permit::Alone {
-            window.push_alone(ticket, size, now);
+            window.push_alone(packet, ticket, size, now);
         } else {
-            window.push(ticket, size, now);
+            window.push(packet, ticket, size, now);
         }
         Ok(())
+    }
+
+    /// Has what was handed over written.
+    pub fn flush(&self) {
+        if let Some(online) = &self.shared.lock().online {
+            online.outgoing.flush();
+        }
     }
 
     /// Whether one more publish would be taken by the connection `epoch`.

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use rumqttc::{TlsConfiguration, Transport};
 use secrecy::SecretString;
+use url::Host;
 
+use super::tls;
 use super::topic::Topics;
-use super::{INBOX, MOST_WAITING, tls};
+use super::transport::Transport;
 use crate::config::{self, Protocol};
 
 /// No command is larger.
@@ -19,11 +20,11 @@ pub const LARGEST_OUTGOING: usize = 4 * 1024 * 1024;
 /// How long the broker keeps what is for us while we are away (MQTT 5), in seconds.
 pub(super) const SESSION_EXPIRY_S: u32 = 3600;
 
-/// Longest time for TCP, TLS and CONNACK together, in seconds.
-pub(super) const CONNECT_TIMEOUT_S: u64 = 10;
+/// Longest time for TCP, TLS and CONNACK together.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A ping is sent after so much silence.
-pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// So often we ask whether the broker is there, in seconds.
+pub(super) const KEEP_ALIVE_S: u16 = 30;
 
 /// What the broker publishes for us, with QoS 1, when we are gone without a goodbye.
 #[derive(Debug, Clone)]
@@ -41,12 +42,9 @@ pub struct Will {
 pub struct Options {
     pub(super) protocol: Protocol,
     pub(super) client_id: String,
-    pub(super) address: String,
-    pub(super) port: u16,
     pub(super) transport: Transport,
     pub(super) credentials: Option<(String, SecretString)>,
     pub(super) will: Option<Will>,
-    pub(super) max_inflight: u16,
     /// Whether the broker forgets what it kept for us.
     pub(super) clean: bool,
 }
@@ -61,32 +59,30 @@ impl Options {
         let scheme = url.scheme();
         let encrypted = matches!(scheme, "mqtts" | "wss");
         let websocket = matches!(scheme, "ws" | "wss");
-        let host = url.host_str().with_context(|| format!("{url} names no broker"))?;
+        let host = match url.host().with_context(|| format!("{url} names no broker"))? {
+            Host::Domain(name) => name.to_owned(),
+            Host::Ipv4(address) => address.to_string(),
+            Host::Ipv6(address) => address.to_string(),
+        };
         let port = url.port().unwrap_or(match scheme {
             "mqtts" => 8883,
             "ws" => 80,
             "wss" => 443,
             _ => 1883,
         });
-        let transport = if encrypted {
-            let config = TlsConfiguration::Rustls(tls::client_config(mqtt)?);
-            if websocket { Transport::Wss(config) } else { Transport::Tls(config) }
-        } else if websocket {
-            Transport::Ws
-        } else {
-            Transport::Tcp
+        let transport = Transport {
+            host,
+            port,
+            tls: encrypted.then(|| tls::client_config(mqtt)).transpose()?,
+            websocket: websocket.then(|| without_credentials(url)),
         };
         let password = mqtt.password.clone().unwrap_or_else(|| SecretString::from(""));
         Ok(Self {
             protocol: mqtt.protocol,
             client_id: client_id.to_owned(),
-            // rumqttc wants the whole URL for websockets, and the host alone otherwise.
-            address: if websocket { without_credentials(url) } else { host.to_owned() },
-            port,
             transport,
             credentials: mqtt.username.clone().map(|user| (user, password)),
             will: None,
-            max_inflight: mqtt.max_inflight,
             clean: false,
         })
     }
@@ -99,18 +95,9 @@ impl Options {
         self
     }
 
-    /// How many requests rumqttc's queue must hold so that it is never full: the window, an acknowledgement for
-    /// each message that may be unanswered, the subscriptions and the end.
-    pub(super) fn queue(&self) -> usize {
-        usize::from(self.max_inflight) + MOST_WAITING + usize::from(INBOX) * 2 + 16
-    }
-
     /// Where it goes, without credentials.
     pub(super) fn place(&self) -> String {
-        match self.transport {
-            Transport::Ws | Transport::Wss(_) => self.address.clone(),
-            _ => format!("{}:{}", self.address, self.port),
-        }
+        self.transport.place()
     }
 }
 

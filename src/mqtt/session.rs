@@ -1,21 +1,34 @@
-//! One connection of either version of the protocol: what can be asked of it, and what it tells.
+//! One connection of either version of the protocol: its bytes in and out, and what it tells.
 //!
-//! A session is used for one connection only, because rumqttc would silently drop or reorder what it carries over.
+//! rumqttc reads and writes the packets; the loop is ours, because its own writes each publish by itself and hands over
+//! what an earlier connection left (docs/decisions/0026). A session is used for one connection only.
+
+use std::collections::VecDeque;
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf, split};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 
 use super::fault::Fault;
-use super::message::Publish;
-use super::options::Options;
+use super::options::{CONNECT_TIMEOUT, KEEP_ALIVE_S, Options};
+use super::outgoing::{Load, Outgoing};
+use super::packets::{self, Packet, Packets};
+use super::transport::Stream;
 use super::window::Verdict;
-use super::{v4, v5};
-use crate::config::Protocol;
 
-/// What polling a connection told.
+/// So much is read at once, where so much is there.
+const READ: usize = 8 * 1024;
+
+/// What a connection told.
 #[derive(Debug)]
 pub(super) enum Step {
     /// The broker let us in.
     Connected(Connected),
-    /// The oldest publish that was handed over has been written as this packet.
-    Sent(u16),
+    /// So many publishes more have been written.
+    Written(u64),
     /// The broker has answered this packet.
     Acked(u16, Verdict),
     /// A message came in.
@@ -24,8 +37,6 @@ pub(super) enum Step {
     Subscribed { refused: usize },
     /// Our goodbye was written.
     Disconnected,
-    /// Nothing that matters.
-    Other,
 }
 
 /// What the broker said when it let us in.
@@ -35,91 +46,185 @@ pub(super) struct Connected {
     pub(super) receive_maximum: Option<u16>,
     pub(super) largest_packet: Option<u32>,
     pub(super) retain_available: bool,
+    /// How long it waits for a sign of life, if it wants another time than we said.
+    pub(super) keep_alive_s: Option<u16>,
 }
 
 /// A message as it came in; `packet` is 0 for QoS 0.
 #[derive(Debug)]
 pub(super) struct Incoming {
     pub(super) topic: String,
-    pub(super) payload: bytes::Bytes,
+    pub(super) payload: Bytes,
     pub(super) retain: bool,
     pub(super) dup: bool,
     pub(super) packet: u16,
     pub(super) response_topic: Option<String>,
-    pub(super) correlation: Option<bytes::Bytes>,
+    pub(super) correlation: Option<Bytes>,
 }
 
 /// One connection, polled by one task.
-pub(super) enum Session {
-    V4(Box<v4::Session>),
-    V5(Box<v5::Session>),
+pub(super) struct Session {
+    options: Options,
+    packets: &'static dyn Packets,
+    outgoing: Arc<Outgoing>,
+    wire: Option<Wire>,
+    steps: VecDeque<Step>,
+    /// Why it ended, for who has not taken all steps before that.
+    ended: Option<Fault>,
+}
+
+/// The stream and what is half read and half written of it.
+struct Wire {
+    reader: ReadHalf<Stream>,
+    writer: WriteHalf<Stream>,
+    input: BytesMut,
+    output: BytesMut,
+    /// What is being written; none while nothing is.
+    load: Option<Load>,
+    ping: Interval,
+    awaits_pong: bool,
 }
 
 impl Session {
-    /// A connection that is made by the first poll.
-    pub(super) fn new(options: &Options) -> (Handle, Self) {
-        match options.protocol {
-            Protocol::V4 => {
-                let (client, session) = v4::Session::new(options);
-                (Handle::V4(client), Self::V4(Box::new(session)))
-            }
-            Protocol::V5 => {
-                let (client, session) = v5::Session::new(options);
-                (Handle::V5(client), Self::V5(Box::new(session)))
+    /// A connection that is made by the first poll, and what can be asked of it.
+    pub(super) fn new(options: &Options) -> (Arc<Outgoing>, Self) {
+        let packets = packets::of(options.protocol);
+        let outgoing = Arc::new(Outgoing::new(packets));
+        let session = Self {
+            options: options.clone(),
+            packets,
+            outgoing: Arc::clone(&outgoing),
+            wire: None,
+            steps: VecDeque::new(),
+            ended: None,
+        };
+        (outgoing, session)
+    }
+
+    /// Does the next thing; what came of it, also of one that failed, is in [`Self::steps`]. May be dropped and called
+    /// again once it is connected.
+    pub(super) async fn poll(&mut self) -> Result<(), Fault> {
+        match &mut self.wire {
+            Some(wire) => wire.turn(&self.outgoing, self.packets, &mut self.steps).await,
+            None => {
+                let opened = timeout(CONNECT_TIMEOUT, Wire::open(&self.options, self.packets)).await;
+                let (wire, connected) = opened.map_err(|_elapsed| Fault::timeout())??;
+                self.wire = Some(wire);
+                self.steps.push_back(Step::Connected(connected));
+                Ok(())
             }
         }
     }
 
-    /// Does the next thing. Must be polled to its end, or else the session be given up.
-    pub(super) async fn poll(&mut self) -> Result<Step, Fault> {
-        match self {
-            Self::V4(session) => session.poll().await,
-            Self::V5(session) => session.poll().await,
-        }
+    /// What the connection has told since this was asked last.
+    pub(super) fn steps(&mut self) -> VecDeque<Step> {
+        std::mem::take(&mut self.steps)
     }
 
-    /// What the connection had already told when it broke: acknowledgements that were read but not yet seen.
-    pub(super) fn drain(&mut self) -> Vec<Step> {
-        match self {
-            Self::V4(session) => session.drain(),
-            Self::V5(session) => session.drain(),
+    /// The next step, for who wants them one by one.
+    pub(super) async fn next(&mut self) -> Result<Step, Fault> {
+        loop {
+            match (self.steps.pop_front(), &self.ended) {
+                (Some(step), _) => return Ok(step),
+                (None, Some(fault)) => return Err(fault.clone()),
+                (None, None) => self.ended = self.poll().await.err(),
+            }
         }
     }
 }
 
-/// What can be asked of a connection; every call says whether the request was taken.
-#[derive(Debug, Clone)]
-pub(super) enum Handle {
-    V4(rumqttc::AsyncClient),
-    V5(rumqttc::v5::AsyncClient),
+impl Wire {
+    async fn open(options: &Options, packets: &dyn Packets) -> Result<(Self, Connected), Fault> {
+        let mut stream = options.transport.open().await?;
+        let (mut input, mut output) = (BytesMut::with_capacity(READ), BytesMut::new());
+        packets.connect(options, &mut output).map_err(|_unwritable| Fault::unwritable())?;
+        while !write(&mut stream, &mut output).await? {}
+        let connected = loop {
+            match packets.read(&mut input)? {
+                Some(Packet::Connected(connected)) => break connected,
+                Some(_) => return Err(Fault::unexpected()),
+                None => read(&mut stream, &mut input).await?,
+            }
+        };
+        // A broker that wants no pings says 0; we go on wanting to know whether it is there.
+        let keep_alive = connected.keep_alive_s.filter(|seconds| *seconds > 0).unwrap_or(KEEP_ALIVE_S);
+        let keep_alive = Duration::from_secs(keep_alive.into());
+        let mut ping = interval_at(Instant::now() + keep_alive, keep_alive);
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (reader, writer) = split(stream);
+        Ok((Self { reader, writer, input, output, load: None, ping, awaits_pong: false }, connected))
+    }
+
+    /// Waits for what comes first and does it. Each thing that it waits for may be dropped.
+    async fn turn(
+        &mut self,
+        outgoing: &Outgoing,
+        packets: &dyn Packets,
+        steps: &mut VecDeque<Step>,
+    ) -> Result<(), Fault> {
+        // What came with the broker's first answer is read before anything is waited for.
+        while let Some(packet) = packets.read(&mut self.input)? {
+            self.awaits_pong &= !matches!(packet, Packet::Pong);
+            steps.extend(step(packet)?);
+        }
+        if !steps.is_empty() {
+            return Ok(());
+        }
+        if self.load.is_none() {
+            self.load = outgoing.take(&mut self.output);
+        }
+        let has_load = self.load.is_some();
+        tokio::select! {
+            came = read(&mut self.reader, &mut self.input) => came,
+            is_out = write(&mut self.writer, &mut self.output), if has_load => {
+                if is_out? {
+                    let load = self.load.take().unwrap_or_default();
+                    steps.extend((load.publishes > 0).then_some(Step::Written(load.publishes)));
+                    steps.extend(load.goodbye.then_some(Step::Disconnected));
+                }
+                Ok(())
+            }
+            () = outgoing.more(), if !has_load => Ok(()),
+            _ = self.ping.tick() => {
+                if self.awaits_pong {
+                    return Err(Fault::timeout());
+                }
+                self.awaits_pong = outgoing.ping();
+                Ok(())
+            }
+        }
+    }
 }
 
-impl Handle {
-    pub(super) fn publish(&self, publish: &Publish) -> bool {
-        match self {
-            Self::V4(client) => v4::publish(client, publish),
-            Self::V5(client) => v5::publish(client, publish),
-        }
-    }
+/// What a packet tells; nothing where only the connection itself cares.
+fn step(packet: Packet) -> Result<Option<Step>, Fault> {
+    Ok(match packet {
+        Packet::Acked(packet, verdict) => Some(Step::Acked(packet, verdict)),
+        Packet::Message(message) => Some(Step::Message(message)),
+        Packet::Subscribed { refused } => Some(Step::Subscribed { refused }),
+        Packet::Pong => None,
+        Packet::Connected(_) => return Err(Fault::unexpected()),
+    })
+}
 
-    pub(super) fn ack(&self, packet: u16) -> bool {
-        match self {
-            Self::V4(client) => v4::ack(client, packet),
-            Self::V5(client) => v5::ack(client, packet),
-        }
+async fn read(stream: &mut (impl AsyncRead + Unpin), into: &mut BytesMut) -> Result<(), Fault> {
+    into.reserve(READ);
+    match stream.read_buf(into).await {
+        Ok(0) => Err(Fault::closed()),
+        Ok(_) => Ok(()),
+        Err(error) => Err(Fault::of(&error)),
     }
+}
 
-    pub(super) fn subscribe(&self, filters: &[String]) -> bool {
-        match self {
-            Self::V4(client) => v4::subscribe(client, filters),
-            Self::V5(client) => v5::subscribe(client, filters),
-        }
-    }
-
-    pub(super) fn disconnect(&self) -> bool {
-        match self {
-            Self::V4(client) => client.try_disconnect().is_ok(),
-            Self::V5(client) => client.try_disconnect().is_ok(),
-        }
-    }
+/// Writes some more, or else sees to it that all of it is on its way, and says whether it is. May be dropped.
+async fn write(stream: &mut (impl AsyncWrite + Unpin), bytes: &mut BytesMut) -> Result<bool, Fault> {
+    let written = if bytes.is_empty() {
+        stream.flush().await.map(|()| true)
+    } else {
+        stream.write_buf(bytes).await.and_then(|count| match count {
+            0 => Err(ErrorKind::WriteZero.into()),
+            _ => Ok(false),
+        })
+    };
+    written.map_err(|error| Fault::of(&error))
 }

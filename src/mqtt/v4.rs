@@ -1,123 +1,120 @@
-//! MQTT 3.1.1 by rumqttc.
+//! The packets of MQTT 3.1.1.
 
-use bytes::Bytes;
-use rumqttc::mqttbytes::Error as PacketError;
+use bytes::{Bytes, BytesMut};
+use rumqttc::mqttbytes::Error;
 use rumqttc::{
-    AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, LastWill, MqttOptions, NetworkOptions,
-    Outgoing, Packet, QoS, StateError, SubscribeFilter, SubscribeReasonCode,
+    Connect, ConnectReturnCode, Disconnect, LastWill, Packet as Read, PingReq, PubAck, Publish as Written,
+    QoS, Subscribe, SubscribeFilter, SubscribeReasonCode,
 };
 use secrecy::ExposeSecret as _;
 
 use super::fault::Fault;
 use super::message::Publish;
-use super::options::{CONNECT_TIMEOUT_S, KEEP_ALIVE, LARGEST_INCOMING, LARGEST_OUTGOING, Options};
-use super::session::{Connected, Incoming, Step};
+use super::options::{KEEP_ALIVE_S, LARGEST_INCOMING, Options};
+use super::packets::{Packet, Packets, Unwritable};
+use super::session::{Connected, Incoming};
 use super::window::Verdict;
 
-pub(super) struct Session {
-    events: EventLoop,
-}
+#[derive(Debug)]
+pub(super) struct V4;
 
-impl Session {
-    pub(super) fn new(options: &Options) -> (AsyncClient, Self) {
-        let mut mqtt = MqttOptions::new(&options.client_id, &options.address, options.port);
-        mqtt.set_transport(options.transport.clone())
-            .set_keep_alive(KEEP_ALIVE)
-            .set_clean_session(options.clean)
-            .set_manual_acks(true)
-            .set_inflight(options.max_inflight.saturating_add(1))
-            .set_max_packet_size(LARGEST_INCOMING, LARGEST_OUTGOING);
+impl Packets for V4 {
+    fn connect(&self, options: &Options, into: &mut BytesMut) -> Result<(), Unwritable> {
+        let mut connect = Connect::new(&options.client_id);
+        connect.keep_alive = KEEP_ALIVE_S;
+        connect.clean_session = options.clean;
         if let Some((user, password)) = &options.credentials {
-            mqtt.set_credentials(user, password.expose_secret());
+            connect.set_login(user, password.expose_secret());
         }
-        if let Some(will) = &options.will {
-            mqtt.set_last_will(LastWill::new(
-                &will.topic,
-                will.payload.clone(),
-                QoS::AtLeastOnce,
-                will.retain,
-            ));
-        }
-        let (client, mut events) = AsyncClient::new(mqtt, options.queue());
-        let mut network = NetworkOptions::new();
-        network.set_connection_timeout(CONNECT_TIMEOUT_S).set_tcp_nodelay(true);
-        events.set_network_options(network);
-        (client, Self { events })
+        connect.last_will = options
+            .will
+            .as_ref()
+            .map(|will| LastWill::new(&will.topic, will.payload.clone(), QoS::AtLeastOnce, will.retain));
+        written(connect.write(into))
     }
 
-    pub(super) async fn poll(&mut self) -> Result<Step, Fault> {
-        self.events.poll().await.map(step).map_err(|error| fault(&error))
+    fn publish(&self, publish: &Publish, packet: u16, into: &mut BytesMut) -> Result<(), Unwritable> {
+        let mut written_as = Written::from_bytes(&publish.topic, QoS::AtLeastOnce, publish.payload.clone());
+        (written_as.pkid, written_as.retain) = (packet, publish.retain);
+        written(written_as.write(into))
     }
 
-    pub(super) fn drain(&mut self) -> Vec<Step> {
-        self.events.state.events.drain(..).map(step).collect()
+    fn publish_at_most_once(
+        &self,
+        topic: &str,
+        payload: Bytes,
+        into: &mut BytesMut,
+    ) -> Result<(), Unwritable> {
+        written(Written::from_bytes(topic, QoS::AtMostOnce, payload).write(into))
+    }
+
+    fn acknowledge(&self, packet: u16, into: &mut BytesMut) -> Result<(), Unwritable> {
+        written(PubAck::new(packet).write(into))
+    }
+
+    fn subscribe(&self, packet: u16, filters: &[String], into: &mut BytesMut) -> Result<(), Unwritable> {
+        let filters = filters.iter().map(|path| SubscribeFilter::new(path.clone(), QoS::AtLeastOnce));
+        let mut subscribe = Subscribe::new_many(filters);
+        subscribe.pkid = packet;
+        written(subscribe.write(into))
+    }
+
+    fn ping(&self, into: &mut BytesMut) -> Result<(), Unwritable> {
+        written(PingReq.write(into))
+    }
+
+    fn disconnect(&self, into: &mut BytesMut) -> Result<(), Unwritable> {
+        written(Disconnect.write(into))
+    }
+
+    fn read(&self, from: &mut BytesMut) -> Result<Option<Packet>, Fault> {
+        let packet = match Read::read(from, LARGEST_INCOMING) {
+            Err(Error::InsufficientBytes(_)) => return Ok(None),
+            Err(Error::PayloadSizeLimitExceeded(_)) => return Err(Fault::TooLargeForUs),
+            Err(error) => return Err(Fault::of(&error)),
+            Ok(packet) => packet,
+        };
+        Ok(Some(match packet {
+            Read::ConnAck(connack) if connack.code == ConnectReturnCode::Success => {
+                Packet::Connected(Connected {
+                    session_present: connack.session_present,
+                    receive_maximum: None,
+                    largest_packet: None,
+                    retain_available: true,
+                    keep_alive_s: None,
+                })
+            }
+            Read::ConnAck(connack) => return Err(refusal(connack.code)),
+            Read::PubAck(puback) => Packet::Acked(puback.pkid, Verdict::Taken),
+            Read::Publish(publish) if publish.qos != QoS::ExactlyOnce => Packet::Message(Incoming {
+                topic: publish.topic,
+                payload: publish.payload,
+                retain: publish.retain,
+                dup: publish.dup,
+                packet: publish.pkid,
+                response_topic: None,
+                correlation: None,
+            }),
+            Read::SubAck(suback) => {
+                let is_refused = |code: &&SubscribeReasonCode| **code == SubscribeReasonCode::Failure;
+                Packet::Subscribed { refused: suback.return_codes.iter().filter(is_refused).count() }
+            }
+            Read::PingResp => Packet::Pong,
+            _ => return Err(Fault::unexpected()),
+        }))
     }
 }
 
-fn step(event: Event) -> Step {
-    match event {
-        Event::Incoming(Packet::ConnAck(connack)) => Step::Connected(Connected {
-            session_present: connack.session_present,
-            receive_maximum: None,
-            largest_packet: None,
-            retain_available: true,
-        }),
-        Event::Outgoing(Outgoing::Publish(packet)) => Step::Sent(packet),
-        Event::Incoming(Packet::PubAck(puback)) => Step::Acked(puback.pkid, Verdict::Taken),
-        Event::Incoming(Packet::Publish(publish)) => Step::Message(Incoming {
-            topic: publish.topic,
-            payload: publish.payload,
-            retain: publish.retain,
-            dup: publish.dup,
-            packet: publish.pkid,
-            response_topic: None,
-            correlation: None,
-        }),
-        Event::Incoming(Packet::SubAck(suback)) => Step::Subscribed {
-            refused: suback.return_codes.iter().filter(|code| **code == SubscribeReasonCode::Failure).count(),
-        },
-        Event::Outgoing(Outgoing::Disconnect) => Step::Disconnected,
-        _ => Step::Other,
+fn written(result: Result<usize, Error>) -> Result<(), Unwritable> {
+    result.map(drop).map_err(|_error| Unwritable)
+}
+
+fn refusal(code: ConnectReturnCode) -> Fault {
+    match code {
+        ConnectReturnCode::BadUserNamePassword => Fault::bad_password(),
+        ConnectReturnCode::NotAuthorized => Fault::not_authorised(),
+        ConnectReturnCode::BadClientId => Fault::bad_client_id(),
+        ConnectReturnCode::RefusedProtocolVersion => Fault::wrong_protocol("3.1.1"),
+        other => Fault::Lost(format!("the broker turns us away ({other:?})")),
     }
-}
-
-fn fault(error: &ConnectionError) -> Fault {
-    match error {
-        ConnectionError::ConnectionRefused(code) => match code {
-            ConnectReturnCode::BadUserNamePassword => Fault::bad_password(),
-            ConnectReturnCode::NotAuthorized => Fault::not_authorised(),
-            ConnectReturnCode::BadClientId => Fault::bad_client_id(),
-            ConnectReturnCode::RefusedProtocolVersion => Fault::wrong_protocol("3.1.1"),
-            other => Fault::Lost(format!("the broker turns us away ({other:?})")),
-        },
-        ConnectionError::NetworkTimeout | ConnectionError::FlushTimeout => Fault::timeout(),
-        ConnectionError::MqttState(StateError::Deserialization(PacketError::PayloadSizeLimitExceeded(_))) => {
-            Fault::TooLargeForUs
-        }
-        ConnectionError::MqttState(StateError::Deserialization(PacketError::Io(error))) => Fault::of(error),
-        ConnectionError::MqttState(StateError::ConnectionAborted) => Fault::closed(),
-        other => Fault::of(other),
-    }
-}
-
-pub(super) fn publish(client: &AsyncClient, publish: &Publish) -> bool {
-    client
-        .try_publish(publish.topic.as_str(), QoS::AtLeastOnce, publish.retain, publish.payload.clone())
-        .is_ok()
-}
-
-pub(super) fn ack(client: &AsyncClient, packet: u16) -> bool {
-    let mut publish = rumqttc::Publish::new("", QoS::AtLeastOnce, Vec::new());
-    publish.pkid = packet;
-    client.try_ack(&publish).is_ok()
-}
-
-pub(super) fn subscribe(client: &AsyncClient, filters: &[String]) -> bool {
-    let filters = filters.iter().map(|path| SubscribeFilter::new(path.clone(), QoS::AtLeastOnce));
-    client.try_subscribe_many(filters).is_ok()
-}
-
-/// Publishes something that nobody acknowledges.
-pub(super) fn publish_at_most_once(client: &AsyncClient, topic: &str, payload: Bytes) -> bool {
-    client.try_publish(topic, QoS::AtMostOnce, false, payload).is_ok()
 }

@@ -1,126 +1,164 @@
-//! MQTT 5 by rumqttc.
+//! The packets of MQTT 5.
 
+use bytes::{Bytes, BytesMut};
 use rumqttc::v5::mqttbytes::v5::{
-    ConnectProperties, ConnectReturnCode, DisconnectReasonCode, Filter, LastWill, LastWillProperties, Packet,
-    PubAckReason, PublishProperties, SubscribeReasonCode,
+    Connect, ConnectProperties, ConnectReturnCode, Disconnect, DisconnectReasonCode, Filter, LastWill,
+    LastWillProperties, Login, Packet as Read, PingReq, PubAck, PubAckReason, Publish as Written,
+    PublishProperties, Subscribe, SubscribeReasonCode,
 };
-use rumqttc::v5::mqttbytes::{Error as PacketError, QoS};
-use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, StateError};
-use rumqttc::{NetworkOptions, Outgoing};
+use rumqttc::v5::mqttbytes::{Error, QoS};
 use secrecy::ExposeSecret as _;
 
 use super::INBOX;
 use super::fault::Fault;
-use super::message::Publish;
-use super::options::{CONNECT_TIMEOUT_S, KEEP_ALIVE, LARGEST_INCOMING, Options, SESSION_EXPIRY_S};
-use super::session::{Connected, Incoming, Step};
+use super::message::{Properties, Publish};
+use super::options::{KEEP_ALIVE_S, LARGEST_INCOMING, Options, SESSION_EXPIRY_S, Will};
+use super::packets::{Packet, Packets, Unwritable};
+use super::session::{Connected, Incoming};
 use super::window::Verdict;
 
-pub(super) struct Session {
-    events: EventLoop,
-}
+#[derive(Debug)]
+pub(super) struct V5;
 
-impl Session {
-    pub(super) fn new(options: &Options) -> (AsyncClient, Self) {
-        let mut network = NetworkOptions::new();
-        network.set_connection_timeout(CONNECT_TIMEOUT_S).set_tcp_nodelay(true);
+impl Packets for V5 {
+    fn connect(&self, options: &Options, into: &mut BytesMut) -> Result<(), Unwritable> {
         let mut properties = ConnectProperties::new();
         properties.session_expiry_interval = Some(SESSION_EXPIRY_S);
         properties.receive_maximum = Some(INBOX);
         properties.max_packet_size = u32::try_from(LARGEST_INCOMING).ok();
-        let mut mqtt = MqttOptions::new(&options.client_id, &options.address, options.port);
-        mqtt.set_transport(options.transport.clone())
-            .set_network_options(network)
-            .set_connection_timeout(CONNECT_TIMEOUT_S)
-            .set_keep_alive(KEEP_ALIVE)
-            .set_clean_start(options.clean)
-            .set_manual_acks(true)
-            // Without this the client sets 14 MB aside for 65,535 publishes.
-            .set_outgoing_inflight_upper_limit(options.max_inflight.saturating_add(1))
-            .set_connect_properties(properties);
-        if let Some((user, password)) = &options.credentials {
-            mqtt.set_credentials(user, password.expose_secret());
-        }
-        if let Some(will) = &options.will {
-            let properties = LastWillProperties {
-                delay_interval: None,
-                payload_format_indicator: None,
-                message_expiry_interval: None,
-                content_type: Some("application/json".to_owned()),
-                response_topic: None,
-                correlation_data: None,
-                user_properties: Vec::new(),
-            };
-            mqtt.set_last_will(LastWill::new(
-                &will.topic,
-                will.payload.clone(),
-                QoS::AtLeastOnce,
-                will.retain,
-                Some(properties),
-            ));
-        }
-        let (client, events) = AsyncClient::new(mqtt, options.queue());
-        (client, Self { events })
+        let connect = Connect {
+            keep_alive: KEEP_ALIVE_S,
+            client_id: options.client_id.clone(),
+            clean_start: options.clean,
+            properties: Some(properties),
+        };
+        let login = options.credentials.as_ref();
+        let login = login.map(|(user, password)| Login::new(user, password.expose_secret()));
+        written(connect.write(&options.will.as_ref().map(testament), &login, into))
     }
 
-    pub(super) async fn poll(&mut self) -> Result<Step, Fault> {
-        match self.events.poll().await {
-            Ok(event) => {
-                if self.events.options.keep_alive().is_zero() {
-                    // A broker that wants no pings says 0, which rumqttc takes for "always".
-                    self.events.options.set_keep_alive(KEEP_ALIVE);
-                }
-                Ok(step(event))
+    fn publish(&self, publish: &Publish, packet: u16, into: &mut BytesMut) -> Result<(), Unwritable> {
+        let packet = Written {
+            qos: QoS::AtLeastOnce,
+            retain: publish.retain,
+            topic: Bytes::copy_from_slice(publish.topic.as_bytes()),
+            pkid: packet,
+            payload: publish.payload.clone(),
+            properties: Some(properties(&publish.properties)),
+            ..Written::default()
+        };
+        written(packet.write(into))
+    }
+
+    fn publish_at_most_once(
+        &self,
+        topic: &str,
+        payload: Bytes,
+        into: &mut BytesMut,
+    ) -> Result<(), Unwritable> {
+        written(Written::new(topic, QoS::AtMostOnce, payload, None).write(into))
+    }
+
+    fn acknowledge(&self, packet: u16, into: &mut BytesMut) -> Result<(), Unwritable> {
+        written(PubAck::new(packet, None).write(into))
+    }
+
+    fn subscribe(&self, packet: u16, filters: &[String], into: &mut BytesMut) -> Result<(), Unwritable> {
+        let filters = filters.iter().map(|path| {
+            let mut filter = Filter::new(path, QoS::AtLeastOnce);
+            // "Retain as published": a retained command is known as one while it is new, too (MQTT 5, 3.8.3.1).
+            filter.preserve_retain = true;
+            filter
+        });
+        let subscribe = Subscribe { pkid: packet, ..Subscribe::new_many(filters, None) };
+        written(subscribe.write(into))
+    }
+
+    fn ping(&self, into: &mut BytesMut) -> Result<(), Unwritable> {
+        written(PingReq::write(into))
+    }
+
+    fn disconnect(&self, into: &mut BytesMut) -> Result<(), Unwritable> {
+        written(Disconnect::new(DisconnectReasonCode::NormalDisconnection).write(into))
+    }
+
+    fn read(&self, from: &mut BytesMut) -> Result<Option<Packet>, Fault> {
+        let packet = match Read::read(from, u32::try_from(LARGEST_INCOMING).ok()) {
+            Err(Error::InsufficientBytes(_)) => return Ok(None),
+            Err(Error::PayloadSizeLimitExceeded { .. }) => return Err(Fault::TooLargeForUs),
+            Err(error) => return Err(Fault::of(&error)),
+            Ok(packet) => packet,
+        };
+        Ok(Some(match packet {
+            Read::ConnAck(connack) if connack.code == ConnectReturnCode::Success => {
+                let properties = connack.properties.as_ref();
+                Packet::Connected(Connected {
+                    session_present: connack.session_present,
+                    receive_maximum: properties.and_then(|said| said.receive_max),
+                    largest_packet: properties.and_then(|said| said.max_packet_size),
+                    retain_available: properties.and_then(|said| said.retain_available) != Some(0),
+                    keep_alive_s: properties.and_then(|said| said.server_keep_alive),
+                })
             }
-            Err(error) => Err(fault(&error)),
-        }
-    }
-
-    pub(super) fn drain(&mut self) -> Vec<Step> {
-        self.events.state.events.drain(..).map(step).collect()
-    }
-}
-
-fn step(event: Event) -> Step {
-    match event {
-        Event::Incoming(Packet::ConnAck(connack)) => {
-            let properties = connack.properties.as_ref();
-            Step::Connected(Connected {
-                session_present: connack.session_present,
-                receive_maximum: properties.and_then(|said| said.receive_max),
-                largest_packet: properties.and_then(|said| said.max_packet_size),
-                retain_available: properties.and_then(|said| said.retain_available) != Some(0),
-            })
-        }
-        Event::Outgoing(Outgoing::Publish(packet)) => Step::Sent(packet),
-        Event::Incoming(Packet::PubAck(puback)) => {
-            let said = puback.properties.as_ref().and_then(|properties| properties.reason_string.as_deref());
-            Step::Acked(puback.pkid, verdict(puback.reason, said))
-        }
-        Event::Incoming(Packet::Publish(publish)) => {
-            let properties = publish.properties.unwrap_or_default();
-            match String::from_utf8(publish.topic.into()) {
-                Ok(topic) => Step::Message(Incoming {
-                    topic,
+            Read::ConnAck(connack) => return Err(refusal(connack.code)),
+            Read::PubAck(puback) => {
+                let said = puback.properties.as_ref().and_then(|said| said.reason_string.as_deref());
+                Packet::Acked(puback.pkid, verdict(puback.reason, said))
+            }
+            Read::Publish(publish) if publish.qos != QoS::ExactlyOnce => {
+                let properties = publish.properties.unwrap_or_default();
+                Packet::Message(Incoming {
+                    topic: String::from_utf8(publish.topic.into()).map_err(|_wrong| Fault::unexpected())?,
                     payload: publish.payload,
                     retain: publish.retain,
                     dup: publish.dup,
                     packet: publish.pkid,
                     response_topic: properties.response_topic,
                     correlation: properties.correlation_data,
-                }),
-                Err(_) => Step::Other,
+                })
             }
-        }
-        Event::Incoming(Packet::SubAck(suback)) => Step::Subscribed {
-            refused: suback
-                .return_codes
-                .iter()
-                .filter(|code| !matches!(code, SubscribeReasonCode::Success(_)))
-                .count(),
-        },
-        Event::Outgoing(Outgoing::Disconnect) => Step::Disconnected,
-        _ => Step::Other,
+            Read::SubAck(suback) => {
+                let is_refused =
+                    |code: &&SubscribeReasonCode| !matches!(code, SubscribeReasonCode::Success(_));
+                Packet::Subscribed { refused: suback.return_codes.iter().filter(is_refused).count() }
+            }
+            Read::PingResp(_) => Packet::Pong,
+            Read::Disconnect(goodbye) => {
+                let said = goodbye.properties.as_ref().and_then(|said| said.reason_string.as_deref());
+                return Err(farewell(goodbye.reason_code, said));
+            }
+            _ => return Err(Fault::unexpected()),
+        }))
+    }
+}
+
+fn written(result: Result<usize, Error>) -> Result<(), Unwritable> {
+    result.map(drop).map_err(|_error| Unwritable)
+}
+
+fn testament(will: &Will) -> LastWill {
+    let properties = LastWillProperties {
+        delay_interval: None,
+        payload_format_indicator: None,
+        message_expiry_interval: None,
+        content_type: Some("application/json".to_owned()),
+        response_topic: None,
+        correlation_data: None,
+        user_properties: Vec::new(),
+    };
+    LastWill::new(&will.topic, will.payload.clone(), QoS::AtLeastOnce, will.retain, Some(properties))
+}
+
+fn properties(properties: &Properties) -> PublishProperties {
+    let expiry = |expiry: std::time::Duration| u32::try_from(expiry.as_secs()).unwrap_or(u32::MAX).max(1);
+    let user = properties.user.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+    PublishProperties {
+        payload_format_indicator: properties.content_type.map(|_text| 1),
+        message_expiry_interval: properties.expiry.map(expiry),
+        content_type: properties.content_type.map(str::to_owned),
+        user_properties: user.collect(),
+        correlation_data: properties.correlation.clone(),
+        ..PublishProperties::default()
     }
 }
 
@@ -140,24 +178,6 @@ fn verdict(reason: PubAckReason, said: Option<&str>) -> Verdict {
         PubAckReason::UnspecifiedError | PubAckReason::ImplementationSpecificError => {
             Verdict::Refused(words("the broker refuses it"))
         }
-    }
-}
-
-fn fault(error: &ConnectionError) -> Fault {
-    match error {
-        ConnectionError::ConnectionRefused(code) => refusal(*code),
-        ConnectionError::Timeout(_) => Fault::timeout(),
-        ConnectionError::MqttState(state) => match state {
-            StateError::Deserialization(PacketError::PayloadSizeLimitExceeded { .. })
-            | StateError::IncomingPacketTooLarge { .. } => Fault::TooLargeForUs,
-            StateError::Deserialization(PacketError::Io(error)) => Fault::of(error),
-            StateError::ConnectionAborted => Fault::closed(),
-            StateError::ServerDisconnect { reason_code, reason_string } => {
-                farewell(*reason_code, reason_string.as_deref())
-            }
-            other => Fault::of(other),
-        },
-        other => Fault::of(other),
     }
 }
 
@@ -187,51 +207,4 @@ fn farewell(code: DisconnectReasonCode, said: Option<&str>) -> Fault {
             Fault::Lost(format!("the broker says goodbye ({code:?}{})", said.unwrap_or_default()))
         }
     }
-}
-
-pub(super) fn publish(client: &AsyncClient, publish: &Publish) -> bool {
-    let properties = PublishProperties {
-        payload_format_indicator: publish.properties.content_type.map(|_text| 1),
-        message_expiry_interval: publish
-            .properties
-            .expiry
-            .map(|expiry| u32::try_from(expiry.as_secs()).unwrap_or(u32::MAX).max(1)),
-        content_type: publish.properties.content_type.map(str::to_owned),
-        user_properties: publish
-            .properties
-            .user
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), value.clone()))
-            .collect(),
-        correlation_data: publish.properties.correlation.clone(),
-        ..PublishProperties::default()
-    };
-    client
-        .try_publish_with_properties(
-            publish.topic.as_str(),
-            QoS::AtLeastOnce,
-            publish.retain,
-            publish.payload.clone(),
-            properties,
-        )
-        .is_ok()
-}
-
-pub(super) fn ack(client: &AsyncClient, packet: u16) -> bool {
-    let publish = rumqttc::v5::mqttbytes::v5::Publish {
-        qos: QoS::AtLeastOnce,
-        pkid: packet,
-        ..rumqttc::v5::mqttbytes::v5::Publish::default()
-    };
-    client.try_ack(&publish).is_ok()
-}
-
-pub(super) fn subscribe(client: &AsyncClient, filters: &[String]) -> bool {
-    let filters = filters.iter().map(|path| {
-        let mut filter = Filter::new(path, QoS::AtLeastOnce);
-        // "Retain as published": a retained command is known as one while it is new, too (MQTT 5, 3.8.3.1).
-        filter.preserve_retain = true;
-        filter
-    });
-    client.try_subscribe_many(filters).is_ok()
 }

@@ -1,6 +1,7 @@
 //! A small client: what any other at the broker sees and may say, for `demo`, `doctor` and tests.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::sync::mpsc;
@@ -8,7 +9,8 @@ use tokio::sync::mpsc;
 use super::fault::Fault;
 use super::message::Publish;
 use super::options::Options;
-use super::session::{Handle, Incoming, Session, Step};
+use super::outgoing::Outgoing;
+use super::session::{Incoming, Session, Step};
 use super::window::Verdict;
 use crate::config;
 
@@ -26,7 +28,7 @@ pub struct Seen {
 /// A subscription; it ends when its connection does.
 pub struct Watch {
     session: Session,
-    handle: Handle,
+    outgoing: Arc<Outgoing>,
     /// What came before the subscription was confirmed.
     early: VecDeque<Seen>,
 }
@@ -39,14 +41,14 @@ pub async fn watch(mqtt: &config::Mqtt, filters: &[&str]) -> anyhow::Result<Watc
     let client_id = format!("sigfox2mqtt-watch-{:08x}", fastrand::u32(..));
     let mut options = Options::new(mqtt, &client_id)?;
     options.clean = true;
-    let (handle, session) = Session::new(&options);
+    let (outgoing, session) = Session::new(&options);
     let filters: Vec<String> = filters.iter().map(|&filter| filter.to_owned()).collect();
-    let mut watch = Watch { session, handle, early: VecDeque::new() };
+    let mut watch = Watch { session, outgoing, early: VecDeque::new() };
     loop {
-        let step = watch.session.poll().await;
+        let step = watch.session.next().await;
         match step.with_context(|| format!("no connection to {}", options.place()))? {
             Step::Connected(_) => {
-                anyhow::ensure!(watch.handle.subscribe(&filters), "the subscription could not be sent");
+                anyhow::ensure!(watch.outgoing.subscribe(&filters), "the subscription could not be sent");
             }
             Step::Subscribed { refused: 0 } => return Ok(watch),
             Step::Subscribed { .. } => anyhow::bail!("the broker refuses the subscription to {filters:?}"),
@@ -69,7 +71,7 @@ impl Watch {
             return Ok(seen);
         }
         loop {
-            if let Step::Message(incoming) = self.session.poll().await? {
+            if let Step::Message(incoming) = self.session.next().await? {
                 return self.take(incoming);
             }
         }
@@ -80,9 +82,10 @@ impl Watch {
     /// # Errors
     /// The end of the connection.
     pub async fn publish(&mut self, publish: &Publish) -> anyhow::Result<Verdict> {
-        anyhow::ensure!(self.handle.publish(publish), "{} could not be sent", publish.topic);
+        anyhow::ensure!(self.outgoing.publish(publish, 1), "{} could not be sent", publish.topic);
+        self.outgoing.flush();
         loop {
-            match self.session.poll().await? {
+            match self.session.next().await? {
                 // Nothing else is on its way.
                 Step::Acked(_, verdict) => return Ok(verdict),
                 Step::Message(incoming) => {
@@ -109,7 +112,7 @@ impl Watch {
 
     fn take(&self, incoming: Incoming) -> Result<Seen, Fault> {
         let Incoming { topic, payload, retain, packet, .. } = incoming;
-        if packet != 0 && !self.handle.ack(packet) {
+        if packet != 0 && !self.outgoing.acknowledge(packet) {
             return Err(Fault::Lost("acknowledgement not sent".to_owned()));
         }
         Ok(Seen { topic, payload, retain })

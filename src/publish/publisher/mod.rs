@@ -266,6 +266,7 @@ impl Publisher {
     async fn close(&mut self) {
         if let Some((epoch, true)) = self.online {
             self.hand_over(epoch, Cargo::BridgeState, self.bridge_state(&BridgeState::OFFLINE));
+            self.link.flush();
             let heard = timeout(LAST_WORD, async {
                 while !self.flights.is_empty() && self.online.is_some() {
                     let news = self.progress.next().await;

@@ -13,8 +13,13 @@ use crate::store::StoreError;
 const EVENTS_IN_TURN: u8 = 10;
 
 impl Publisher {
-    /// Hands over as much as there is room for.
+    /// Hands over as much as there is room for, and has it written together.
     pub(super) fn send(&mut self) {
+        self.fill();
+        self.link.flush();
+    }
+
+    fn fill(&mut self) {
         let Some((epoch, greeted)) = self.online else { return };
         if !greeted {
             if !self.hand_over(epoch, Cargo::BridgeState, self.bridge_state(&BridgeState::ONLINE)) {
