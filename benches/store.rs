@@ -107,7 +107,7 @@ fn empty_outbox(store: &Store) -> anyhow::Result<()> {
         }
         let states: Vec<_> = head.iter().filter_map(|entry| state(&entry.event)).collect();
         let keys: Vec<_> = head.into_iter().map(|entry| entry.key).collect();
-        store.outbox_done(&keys, &states)?;
+        store.outbox_done(&keys, states)?;
     }
 }
 

@@ -63,14 +63,17 @@ impl Uplink {
     /// The identity of this uplink.
     #[must_use]
     pub fn id(&self) -> UplinkId {
-        UplinkId {
-            device: self.device,
-            seconds: self.time.as_seconds(),
-            tail: match self.seq {
-                Some(seq) => UplinkTail::Seq(seq),
-                None => UplinkTail::Crc(crc16(self.payload.as_bytes())),
-            },
+        let (device, seconds) = (self.device, self.time.as_seconds());
+        match self.seq {
+            Some(seq) => UplinkId { device, seconds, tail: UplinkTail::Seq(seq) },
+            None => self.unnumbered_id(),
         }
+    }
+
+    /// Its identity as told by a source that gives no sequence number.
+    pub(crate) fn unnumbered_id(&self) -> UplinkId {
+        let tail = UplinkTail::Crc(crc16(self.payload.as_bytes()));
+        UplinkId { device: self.device, seconds: self.time.as_seconds(), tail }
     }
 }
 
@@ -131,8 +134,11 @@ fn parse_id(text: &str) -> Option<UplinkId> {
     Some(UplinkId { device: device.parse().ok()?, seconds: seconds.parse().ok()?, tail })
 }
 
+/// Made once: its table costs more than a payload's checksum.
+static CRC_OF_PAYLOAD: Crc<u16> = Crc::<u16>::new(&CRC_16_IBM_3740);
+
 fn crc16(bytes: &[u8]) -> u16 {
-    Crc::<u16>::new(&CRC_16_IBM_3740).checksum(bytes)
+    CRC_OF_PAYLOAD.checksum(bytes)
 }
 
 /// What the network says about a link (Sigfox API v2 `lqi` 0 to 3; 4 is "not available" and stands as none).

@@ -21,8 +21,9 @@ pub(super) struct Ledger {
     done: BTreeMap<OutboxKey, Option<DeviceId>>,
     /// Everything above, so that it is not read twice.
     known: BTreeSet<OutboxKey>,
-    /// What the uplinks above add to their devices' states.
-    states: BTreeMap<DeviceId, DeviceState>,
+    /// What the uplinks above add to their devices' states, and which change that was.
+    states: BTreeMap<DeviceId, (u64, DeviceState)>,
+    changes: u64,
 }
 
 #[derive(Debug)]
@@ -37,6 +38,24 @@ struct Open {
 pub(super) struct Settlement {
     pub(super) keys: Vec<OutboxKey>,
     pub(super) states: Vec<(DeviceId, DeviceState)>,
+    /// The last change that is in the states.
+    changes: u64,
+}
+
+/// A settlement without its states, which the store has taken.
+#[derive(Debug)]
+pub(super) struct Settled {
+    pub(super) keys: Vec<OutboxKey>,
+    pub(super) devices: Vec<DeviceId>,
+    changes: u64,
+}
+
+impl Settlement {
+    /// Gives the states away.
+    pub(super) fn take_states(self) -> (Settled, Vec<(DeviceId, DeviceState)>) {
+        let devices = self.states.iter().map(|(device, _)| *device).collect();
+        (Settled { keys: self.keys, devices, changes: self.changes }, self.states)
+    }
 }
 
 impl Ledger {
@@ -118,30 +137,31 @@ impl Ledger {
 
     /// A device's state as the events read so far leave it, where they changed it.
     pub(super) fn state(&self, device: DeviceId) -> Option<&DeviceState> {
-        self.states.get(&device)
+        self.states.get(&device).map(|(_, state)| state)
     }
 
     pub(super) fn changed_state(&mut self, device: DeviceId, state: DeviceState) {
-        self.states.insert(device, state);
+        self.changes += 1;
+        self.states.insert(device, (self.changes, state));
     }
 
     /// What is done; states may already hold events that are not, which are published again after a crash and
     /// then change nothing.
     pub(super) fn settlement(&self) -> Settlement {
         let devices: BTreeSet<DeviceId> = self.done.values().filter_map(|device| *device).collect();
-        let states =
-            devices.into_iter().filter_map(|device| Some((device, self.states.get(&device)?.clone())));
-        Settlement { keys: self.done.keys().cloned().collect(), states: states.collect() }
+        let states = devices.into_iter().filter_map(|device| Some((device, self.state(device)?.clone())));
+        let keys = self.done.keys().cloned().collect();
+        Settlement { keys, states: states.collect(), changes: self.changes }
     }
 
     /// The store has taken a settlement.
-    pub(super) fn forget(&mut self, settlement: &Settlement) {
-        for key in &settlement.keys {
+    pub(super) fn forget(&mut self, settled: &Settled) {
+        for key in &settled.keys {
             self.done.remove(key);
             self.known.remove(key);
         }
-        for (device, state) in &settlement.states {
-            if self.states.get(device) == Some(state) {
+        for device in &settled.devices {
+            if self.states.get(device).is_some_and(|(change, _)| *change <= settled.changes) {
                 self.states.remove(device);
             }
         }
@@ -233,10 +253,10 @@ mod tests {
                         owed.retain(|_, messages| *messages == 0);
                     }
                     Play::Forget => {
-                        let settlement = ledger.settlement();
-                        ledger.forget(&settlement);
-                        outbox.retain(|entry| !settlement.keys.contains(&entry.key));
-                        owed.retain(|key, _| !settlement.keys.contains(key));
+                        let (settled, _states) = ledger.settlement().take_states();
+                        ledger.forget(&settled);
+                        outbox.retain(|entry| !settled.keys.contains(&entry.key));
+                        owed.retain(|key, _| !settled.keys.contains(key));
                     }
                     Play::Acknowledge(_) => {}
                 }

@@ -1,7 +1,10 @@
 //! From the outbox's events to messages, and back from acknowledgements to an emptier outbox.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use super::ledger::Ledger;
-use super::render::Renderer;
+use super::render::{Profile, Renderer};
 use super::run::Count;
 use super::state;
 use crate::clock;
@@ -15,10 +18,14 @@ const READ_AHEAD: usize = 200;
 /// So many events may wait for a store that cannot forget them; then no more are sent.
 const MOST_UNSETTLED: usize = 2_000;
 
+/// Of so many devices it is kept at hand how they are called and decoded.
+const PROFILES: usize = 2_000;
+
 /// The outbox as the publisher empties it.
 #[derive(Debug)]
 pub(super) struct Outbox {
     ledger: Ledger,
+    profiles: BTreeMap<DeviceId, Profile>,
     /// Whether the store may hold events that were not read.
     more: bool,
     /// How many commits hold all that was read.
@@ -27,12 +34,22 @@ pub(super) struct Outbox {
 
 impl Outbox {
     pub(super) fn new() -> Self {
-        Self { ledger: Ledger::default(), more: true, commits: 0 }
+        Self { ledger: Ledger::default(), profiles: BTreeMap::new(), more: true, commits: 0 }
     }
 
     /// The store has more, or may have.
     pub(super) fn more(&mut self) {
         self.more = true;
+    }
+
+    /// A device may be called, typed or decoded otherwise from now on.
+    pub(super) fn device_changed(&mut self, device: DeviceId) {
+        self.profiles.remove(&device);
+    }
+
+    /// So may all.
+    pub(super) fn devices_changed(&mut self) {
+        self.profiles.clear();
     }
 
     /// The next message of the oldest event.
@@ -42,13 +59,18 @@ impl Outbox {
                 return Ok(Some(ready));
             }
             self.read_ahead(renderer)?;
-            let Some(entry) = self.ledger.next_waiting() else { return Ok(None) };
+            let Self { ledger, profiles, .. } = self;
+            let Some(entry) = ledger.next_waiting() else { return Ok(None) };
             // What a command has led to is its answer: a kill must not take back what was told. An uplink comes again
             // under its own name, and need not wait.
             if matches!(entry.event, Event::Downlink(_)) && !renderer.store.are_durable(self.commits) {
                 return Ok(None);
             }
-            let (after, messages) = self.make(renderer, &entry.event)?;
+            let known = |device| match ledger.state(device) {
+                Some(state) => Ok(Some(state.clone())),
+                None => renderer.store.device_state(device),
+            };
+            let (after, messages) = make(renderer, profiles, &entry.event, known)?;
             if let Some((device, after)) = entry.event.device().zip(after) {
                 self.ledger.changed_state(device, after);
             }
@@ -69,36 +91,6 @@ impl Outbox {
             self.ledger.read(entries);
         }
         Ok(())
-    }
-
-    /// The messages of an event, and its device's state after it where it changes that.
-    fn make(
-        &self,
-        renderer: &Renderer,
-        event: &Event,
-    ) -> Result<(Option<DeviceState>, Vec<Publish>), StoreError> {
-        let before = match event.device() {
-            Some(device) => match self.ledger.state(device) {
-                Some(state) => Some(state.clone()),
-                None => renderer.store.device_state(device)?,
-            },
-            None => None,
-        };
-        let (after, messages) = match event {
-            Event::Uplink(uplink) => {
-                let profile = renderer.profile(uplink.device)?;
-                let decoded = Renderer::decode(&profile, uplink);
-                renderer.run.count(Count::DecodeError, u64::from(!decoded.errors.is_empty()));
-                let messages = renderer.uplink(uplink, &profile, &decoded);
-                (state::after_uplink(before.as_ref(), uplink, &decoded), messages)
-            }
-            Event::Location { device, location, .. } => {
-                let messages = renderer.other_event(event).into_iter().collect();
-                (state::after_location(before.as_ref(), *device, *location), messages)
-            }
-            _ => (None, renderer.other_event(event).into_iter().collect()),
-        };
-        Ok((after, messages))
     }
 
     /// The broker has one of the event's messages.
@@ -159,11 +151,43 @@ impl Outbox {
         if self.is_settled() {
             return Ok(Vec::new());
         }
-        let settlement = self.ledger.settlement();
-        renderer.store.outbox_done(&settlement.keys, &settlement.states)?;
-        self.ledger.forget(&settlement);
-        Ok(settlement.states.into_iter().map(|(device, _)| device).collect())
+        let (settled, states) = self.ledger.settlement().take_states();
+        renderer.store.outbox_done(&settled.keys, states)?;
+        self.ledger.forget(&settled);
+        Ok(settled.devices)
     }
+}
+
+/// The messages of an event, and its device's state after it where it changes that.
+fn make(
+    renderer: &Renderer,
+    profiles: &mut BTreeMap<DeviceId, Profile>,
+    event: &Event,
+    known: impl FnOnce(DeviceId) -> Result<Option<DeviceState>, StoreError>,
+) -> Result<(Option<DeviceState>, Vec<Publish>), StoreError> {
+    let (is_changed, state, messages) = match event {
+        Event::Uplink(uplink) => {
+            if profiles.len() >= PROFILES {
+                profiles.clear();
+            }
+            let profile = match profiles.entry(uplink.device) {
+                Entry::Occupied(profile) => profile.into_mut(),
+                Entry::Vacant(vacant) => vacant.insert(renderer.profile(uplink.device)?),
+            };
+            let decoded = Renderer::decode(profile, uplink);
+            renderer.run.count(Count::DecodeError, u64::from(!decoded.errors.is_empty()));
+            let mut state = known(uplink.device)?;
+            let is_changed = state::take_uplink(&mut state, uplink, &decoded);
+            (is_changed, state, renderer.uplink(uplink, profile, &decoded))
+        }
+        Event::Location { device, location, .. } => {
+            let mut state = known(*device)?;
+            let is_changed = state::take_location(&mut state, *device, *location);
+            (is_changed, state, renderer.other_event(event).into_iter().collect())
+        }
+        _ => (false, None, renderer.other_event(event).into_iter().collect()),
+    };
+    Ok((state.filter(|_| is_changed), messages))
 }
 
 /// A message that the broker will never take.

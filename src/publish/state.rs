@@ -4,27 +4,31 @@ use crate::decode::Decoded;
 use crate::model::{DeviceId, Fields, Location, LocationSource, Timestamp, Uplink, UplinkId, UplinkTail};
 use crate::store::DeviceState;
 
-/// The state after an uplink; none if it is older than what is known and so changes nothing.
-#[must_use]
-pub(super) fn after_uplink(
-    before: Option<&DeviceState>,
-    uplink: &Uplink,
-    decoded: &Decoded,
-) -> Option<DeviceState> {
-    if before.is_some_and(|before| is_late(before, uplink)) {
-        return None;
+/// Takes over an uplink; says whether it did, and was not older than what is known.
+pub(super) fn take_uplink(known: &mut Option<DeviceState>, uplink: &Uplink, decoded: &Decoded) -> bool {
+    if known.as_ref().is_some_and(|known| is_late(known, uplink)) {
+        return false;
     }
-    let mut fields = before.map(|before| before.fields.clone()).unwrap_or_default();
+    let state = known.get_or_insert_with(|| nothing_yet(uplink.device));
     for (key, value) in &decoded.fields {
-        fields.insert(key.clone(), value.clone());
+        match state.fields.get_mut(key) {
+            Some(known) => known.clone_from(value),
+            None => drop(state.fields.insert(key.clone(), value.clone())),
+        }
     }
-    let known = before.and_then(|before| before.location);
-    Some(DeviceState {
-        newest: uplink.id(),
-        time: uplink.time,
-        fields,
-        location: newer(known, place_of(uplink, decoded)),
-    })
+    state.newest = uplink.id();
+    state.time = uplink.time;
+    state.location = newer(state.location, place_of(uplink, decoded));
+    true
+}
+
+fn nothing_yet(device: DeviceId) -> DeviceState {
+    DeviceState {
+        newest: UplinkId { device, seconds: 0, tail: UplinkTail::Crc(0) },
+        time: Timestamp::default(),
+        fields: Fields::new(),
+        location: None,
+    }
 }
 
 /// Whether an uplink was sent before the newest that is known. Within one second, which is all that some sources say, the
@@ -39,22 +43,15 @@ fn is_late(before: &DeviceState, uplink: &Uplink) -> bool {
     uplink.time < before.time
 }
 
-/// The state after a device was located; none if a newer place is known.
-#[must_use]
-pub(super) fn after_location(
-    before: Option<&DeviceState>,
-    device: DeviceId,
-    location: Location,
-) -> Option<DeviceState> {
-    let nothing_yet = || DeviceState {
-        newest: UplinkId { device, seconds: 0, tail: UplinkTail::Crc(0) },
-        time: Timestamp::default(),
-        fields: Fields::new(),
-        location: None,
-    };
-    let before = before.cloned().unwrap_or_else(nothing_yet);
-    let location = newer(before.location, Some(location));
-    (location != before.location).then_some(DeviceState { location, ..before })
+/// Takes over that a device was located; says whether that is new.
+pub(super) fn take_location(known: &mut Option<DeviceState>, device: DeviceId, location: Location) -> bool {
+    let before = known.as_ref().and_then(|known| known.location);
+    let after = newer(before, Some(location));
+    if after == before {
+        return false;
+    }
+    known.get_or_insert_with(|| nothing_yet(device)).location = after;
+    true
 }
 
 /// Where an uplink says its device was: a fix in its payload is better than what the network computed.
@@ -99,6 +96,17 @@ mod tests {
                 "s".parse().unwrap(),
             )
         }
+    }
+
+    /// The state after an uplink, if that changed it.
+    fn after_uplink(before: Option<&DeviceState>, uplink: &Uplink, decoded: &Decoded) -> Option<DeviceState> {
+        let mut state = before.cloned();
+        take_uplink(&mut state, uplink, decoded).then_some(state).flatten()
+    }
+
+    fn after_location(before: Option<&DeviceState>, location: Location) -> Option<DeviceState> {
+        let mut state = before.cloned();
+        take_location(&mut state, "1A2B3C".parse().unwrap(), location).then_some(state).flatten()
     }
 
     fn decoded(fields: &serde_json::Value) -> Decoded {
@@ -146,11 +154,10 @@ mod tests {
             source,
             time: Timestamp::from_cloud(seconds).unwrap(),
         };
-        let device = "1A2B3C".parse().unwrap();
-        let fix = after_location(None, device, at(100, LocationSource::Gps)).unwrap();
-        assert_eq!(after_location(Some(&fix), device, at(100, LocationSource::Network)), None);
-        assert_eq!(after_location(Some(&fix), device, at(99, LocationSource::Gps)), None);
-        let moved = after_location(Some(&fix), device, at(101, LocationSource::Network)).unwrap();
+        let fix = after_location(None, at(100, LocationSource::Gps)).unwrap();
+        assert_eq!(after_location(Some(&fix), at(100, LocationSource::Network)), None);
+        assert_eq!(after_location(Some(&fix), at(99, LocationSource::Gps)), None);
+        let moved = after_location(Some(&fix), at(101, LocationSource::Network)).unwrap();
         assert_eq!(moved.location, Some(at(101, LocationSource::Network)));
         let with_both = uplink(100, Some(at(100, LocationSource::Network)));
         let found = Decoded { position: Some((3.0, 4.0, Some(5.0))), ..Decoded::default() };

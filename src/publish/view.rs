@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::document::{DownlinkItem, LocationDocument, OutboxRow, print};
 use super::render::{Profile, Rendered, Renderer};
-use super::state::after_uplink;
+use super::state::take_uplink;
 use super::{Availability, Name, Run, note};
 use crate::config::{Config, DiscoveryMode};
 use crate::decode::{Decoded, Registry};
@@ -74,11 +74,12 @@ impl View {
             ..UplinkQuery::default()
         };
         let uplinks = self.renderer.store.uplinks(&query)?;
-        let state = uplinks.iter().rev().fold(published, |state, uplink| {
-            let is_known = state.as_ref().is_some_and(|state| state.newest == uplink.id());
-            let next = || after_uplink(state.as_ref(), uplink, &Renderer::decode(profile, uplink));
-            if is_known { None } else { next() }.or(state)
-        });
+        let mut state = published;
+        for uplink in uplinks.iter().rev() {
+            if state.as_ref().is_none_or(|state| state.newest != uplink.id()) {
+                take_uplink(&mut state, uplink, &Renderer::decode(profile, uplink));
+            }
+        }
         Ok(state)
     }
 

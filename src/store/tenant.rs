@@ -142,7 +142,7 @@ impl Tenant {
 
     /// Forgets events that it has; on the disk within a second. A crash before that gives them out again.
     pub fn done(&self, keys: &[OutboxKey]) -> Result<(), StoreError> {
-        self.store.done_of(self.reader, keys, &[])
+        self.store.done_of(self.reader, keys, Vec::new())
     }
 
     /// How many events wait for it, and the time of the oldest.

@@ -13,7 +13,7 @@ use super::layout::{
 use super::memory::{KnownDevice, Memory};
 use super::record::{DeviceRecord, Record, UplinkRecord};
 use super::{Change, News, Recorded, Store};
-use crate::model::{Device, DeviceId, Event, Location, SourceName, Timestamp, Uplink, UplinkId, UplinkTail};
+use crate::model::{Device, DeviceId, Event, Location, SourceName, Timestamp, Uplink, UplinkId};
 
 /// A part of a sweep is full at so many writes: the next uplink may add two of its own, and the blocks of its
 /// events and a cursor still stay within the largest commit,
@@ -177,33 +177,39 @@ impl Store {
         key: &UplinkKey,
     ) -> Result<Option<(UplinkKey, UplinkRecord)>, StoreError> {
         let second = seconds(uplink.time);
+        let week = self.database().week(Week::of(second));
+        let kept = |key: &UplinkKey| -> Result<Option<(UplinkKey, UplinkRecord)>, StoreError> {
+            if let Some(staged) = part.uplinks.get(key) {
+                return Ok(Some((*key, staged.clone())));
+            }
+            let value = week.as_ref().map(|week| week.get(key)).transpose()?.flatten();
+            Ok(value.and_then(|value| read_record(&value, uplink.device)).map(|record| (*key, record)))
+        };
+        if let Some(same) = kept(key)? {
+            return Ok(Some(same));
+        }
+        let is_same = |known: &UplinkRecord| known.payload == uplink.payload.as_bytes();
+        if uplink.seq.is_some() {
+            // One without a number is kept below what stands for its payload. Looking for both is cheaper than going
+            // through the second.
+            let without = uplink_key(&uplink.unnumbered_id());
+            let same = without.map(|without| kept(&without)).transpose()?.flatten();
+            return Ok(same.filter(|(_, known)| is_same(known)));
+        }
         let Some((lowest, highest)) = span(uplink.device.number(), second, second.saturating_add(1)) else {
             return Ok(None);
         };
         let mut of_second = BTreeMap::new();
-        if let Some(week) = self.database().week(Week::of(second)) {
+        if let Some(week) = &week {
             for entry in week.entries((lowest, highest), false) {
-                let (known_key, value) = entry?;
-                if uplink_key_parts(&known_key).is_none() {
-                    continue;
-                }
-                match UplinkRecord::decode(&value) {
-                    Ok(record) => drop(of_second.insert(known_key, record)),
-                    // It is written anew, and published again rather than never.
-                    Err(error) => {
-                        tracing::error!(%error, device = %uplink.device, "a kept uplink cannot be read")
-                    }
+                let (key, value) = entry?;
+                if uplink_key_parts(&key).is_some() {
+                    of_second.extend(read_record(&value, uplink.device).map(|record| (key, record)));
                 }
             }
         }
         of_second.extend(part.uplinks.range(lowest..=highest).map(|(key, record)| (*key, record.clone())));
-        if let Some(found) = of_second.remove_entry(key) {
-            return Ok(Some(found));
-        }
-        Ok(of_second.into_iter().find(|(known_key, known)| {
-            let without_seq = |key| matches!(uplink_key_parts(key), Some((_, _, UplinkTail::Crc(_))));
-            known.payload == uplink.payload.as_bytes() && (uplink.seq.is_none() || without_seq(known_key))
-        }))
+        Ok(of_second.into_iter().find(|(_, known)| is_same(known)))
     }
 
     /// The device of an uplink as it is printed; one that is not known yet is added.
@@ -272,6 +278,13 @@ impl Store {
             stored.and_then(|value| value.first_chunk::<8>().map(|bytes| i64::from_be_bytes(*bytes)));
         Ok(milliseconds.and_then(Timestamp::from_millis))
     }
+}
+
+/// A kept uplink. One that cannot be read is written anew, and published again rather than never.
+fn read_record(value: &[u8], device: DeviceId) -> Option<UplinkRecord> {
+    UplinkRecord::decode(value)
+        .inspect_err(|error| tracing::error!(%error, %device, "a kept uplink cannot be read"))
+        .ok()
 }
 
 /// Uplinks, and what comes with them, on their way to one commit.

@@ -61,7 +61,7 @@ async fn the_process_that_is_killed() {
             let head = store.outbox_head(&BTreeSet::new(), 3).unwrap();
             let keys: Vec<_> =
                 head.into_iter().take(usize::from(number % 4)).map(|entry| entry.key).collect();
-            store.outbox_done(&keys, &[]).unwrap();
+            store.outbox_done(&keys, Vec::new()).unwrap();
             let taken = tenant.head(&BTreeSet::new(), usize::from(number % 3)).unwrap();
             for entry in &taken {
                 println!("taken {}", uplink_of(&entry.event).unwrap());

@@ -172,6 +172,7 @@ impl Publisher {
                 Change::Outbox => self.outbox.more(),
                 Change::Trouble => self.retained.mark([Name::Health]),
                 Change::Device(device) => {
+                    self.outbox.device_changed(device);
                     let marked = self.retained.device_changed(&self.renderer, device);
                     self.or_everything_later(marked);
                 }
@@ -213,6 +214,7 @@ impl Publisher {
             Order::Configuration(config, registry) => {
                 self.renderer.config = config;
                 self.renderer.registry = registry;
+                self.outbox.devices_changed();
                 let marked = self.retained.configuration_changed(&self.renderer);
                 self.or_everything_later(marked);
             }

@@ -145,8 +145,7 @@ impl Facts {
         let mut uplink = None;
         for later in self.renderer.store.uplinks(&query)?.into_iter().rev() {
             let decoded = Renderer::decode(profile, &later);
-            if let Some(after) = state::after_uplink(state.as_ref(), &later, &decoded) {
-                state = Some(after);
+            if state::take_uplink(&mut state, &later, &decoded) {
                 uplink = Some((later, decoded));
             }
         }

@@ -1,7 +1,7 @@
 //! An outbox: events in blocks, ordered by time, that leave when their reader has them. The broker has one, and each
 //! tenant one of its own.
 //!
-//! A block is removed when all of its events are done, a second or a thousand events later, together with the
+//! A block is removed when all of its events are done, a second later, together with the
 //! states that they led to; what is done of it until then is in memory only. A crash publishes it again.
 
 use std::collections::btree_map::Entry;

@@ -14,10 +14,11 @@ use crate::store::{Change, DeviceState, OutboxEntry, OutboxKey, Store};
 
 use super::Reader;
 
-/// So many blocks may be done and not yet removed.
-const FINISHED_BLOCKS: usize = 20;
+/// So many blocks may be done and not yet removed: what a fast broker takes within a second. More often would write the
+/// states of the same devices again and again.
+const FINISHED_BLOCKS: usize = 400;
 /// So many states may wait to be written.
-const WAITING_STATES: usize = 1000;
+const WAITING_STATES: usize = 4_000;
 
 impl Store {
     /// The oldest events that are not in `skip`.
@@ -112,7 +113,7 @@ impl Store {
     pub fn outbox_done(
         &self,
         keys: &[OutboxKey],
-        states: &[(DeviceId, DeviceState)],
+        states: Vec<(DeviceId, DeviceState)>,
     ) -> Result<(), StoreError> {
         self.done_of(Reader::Broker, keys, states)
     }
@@ -121,15 +122,13 @@ impl Store {
         &self,
         reader: Reader,
         keys: &[OutboxKey],
-        states: &[(DeviceId, DeviceState)],
+        states: Vec<(DeviceId, DeviceState)>,
     ) -> Result<(), StoreError> {
         let mut memory = self.memory();
         for key in keys {
             memory.outbox.done(&self.database(), reader, key)?;
         }
-        for (device, state) in states {
-            memory.states.insert(device.number(), state.clone());
-        }
+        memory.states.extend(states.into_iter().map(|(device, state)| (device.number(), state)));
         if memory.outbox.finished(reader) >= FINISHED_BLOCKS || memory.states.len() >= WAITING_STATES {
             // A disk that takes nothing holds up no publishing: what is done stays in memory.
             if let Err(error) = settle(&self.database(), &mut memory, false) {

@@ -118,7 +118,7 @@ fn a_copy_takes_the_place_of_the_store_while_it_goes_on() {
         }
         writer.join().unwrap()
     });
-    rig.store.outbox_done(&[head[0].key.clone()], &[]).unwrap();
+    rig.store.outbox_done(&[head[0].key.clone()], Vec::new()).unwrap();
     let rig = rig.reopened();
     assert_eq!(kept(&rig.store).len(), 71 + written);
     assert_eq!(waiting(&rig.store).len(), before.len() - 1 + written + 1);

@@ -153,6 +153,6 @@ pub(super) fn printed(event: &Event) -> String {
 pub(super) fn publish_all(store: &Store) -> Vec<String> {
     let head = store.outbox_head(&BTreeSet::new(), usize::MAX).unwrap();
     let keys: Vec<_> = head.iter().map(|entry| entry.key.clone()).collect();
-    store.outbox_done(&keys, &[]).unwrap();
+    store.outbox_done(&keys, Vec::new()).unwrap();
     head.iter().map(|entry| printed(&entry.event)).collect()
 }

@@ -56,8 +56,8 @@ fn what_is_on_its_way_is_not_given_out_again() {
     let skip: BTreeSet<OutboxKey> = first.iter().map(|entry| entry.key.clone()).collect();
     let next = rig.store.outbox_head(&skip, 2).unwrap();
     assert_eq!(next.iter().map(|entry| printed(&entry.event)).collect::<Vec<_>>(), ["n2 {}", "n3 {}"]);
-    rig.store.outbox_done(&[first[1].key.clone()], &[]).unwrap();
-    rig.store.outbox_done(&[first[1].key.clone()], &[]).unwrap();
+    rig.store.outbox_done(&[first[1].key.clone()], Vec::new()).unwrap();
+    rig.store.outbox_done(&[first[1].key.clone()], Vec::new()).unwrap();
     assert_eq!(rig.store.outbox_depth().unwrap(), (4, Some(time(0))));
     assert_eq!(waiting(&rig.store), ["n0 {}", "n2 {}", "n3 {}", "n4 {}"]);
 }
@@ -69,7 +69,7 @@ async fn what_is_done_of_a_block_is_remembered_by_a_flush_with_the_states_that_i
     rig.store.record_sweep(&sweep, None).unwrap();
     let head = rig.store.outbox_head(&BTreeSet::new(), 4).unwrap();
     let keys: Vec<_> = head.into_iter().map(|entry| entry.key).collect();
-    rig.store.outbox_done(&keys, &[(id("A"), state(&sweep[3], 1.5))]).unwrap();
+    rig.store.outbox_done(&keys, vec![(id("A"), state(&sweep[3], 1.5))]).unwrap();
     assert_eq!(rig.store.device_state(id("A")).unwrap(), Some(state(&sweep[3], 1.5)));
     rig.store.flush().await.unwrap();
     let rig = rig.reopened();
@@ -119,7 +119,7 @@ fn a_state_that_is_too_large_is_not_kept_and_holds_up_nothing() {
     large.fields.insert("text".to_owned(), "x".repeat(20_000).into());
     let head = rig.store.outbox_head(&BTreeSet::new(), 9).unwrap();
     let keys: Vec<_> = head.into_iter().map(|entry| entry.key).collect();
-    rig.store.outbox_done(&keys, &[(id("A"), large)]).unwrap();
+    rig.store.outbox_done(&keys, vec![(id("A"), large)]).unwrap();
     let rig = rig.reopened();
     assert_eq!(rig.store.device_state(id("A")).unwrap(), None);
     assert_eq!(rig.store.outbox_depth().unwrap(), (0, None));
@@ -151,7 +151,7 @@ proptest! {
                 }
                 2 if !on_the_way.is_empty() => {
                     let (key, event) = on_the_way.remove(index.index(on_the_way.len()));
-                    rig.store.outbox_done(&[key], &[]).unwrap();
+                    rig.store.outbox_done(&[key], Vec::new()).unwrap();
                     published.push(event);
                 }
                 2 => {}
