@@ -16,7 +16,7 @@ use super::fault::Fault;
 use super::options::{CONNECT_TIMEOUT, KEEP_ALIVE_S, Options};
 use super::outgoing::{Load, Outgoing};
 use super::packets::{self, Packet, Packets};
-use super::transport::Stream;
+use super::transport::{Socket, Stream};
 use super::window::Verdict;
 
 /// So much is read at once, where so much is there.
@@ -77,6 +77,7 @@ pub(super) struct Session {
 struct Wire {
     reader: ReadHalf<Stream>,
     writer: WriteHalf<Stream>,
+    socket: Socket,
     input: BytesMut,
     output: BytesMut,
     /// What is being written; none while nothing is.
@@ -135,7 +136,7 @@ impl Session {
 
 impl Wire {
     async fn open(options: &Options, packets: &dyn Packets) -> Result<(Self, Connected), Fault> {
-        let mut stream = options.transport.open().await?;
+        let (mut stream, socket) = options.transport.open().await?;
         let (mut input, mut output) = (BytesMut::with_capacity(READ), BytesMut::new());
         packets.connect(options, &mut output).map_err(|_unwritable| Fault::unwritable())?;
         while !write(&mut stream, &mut output).await? {}
@@ -152,7 +153,7 @@ impl Wire {
         let mut ping = interval_at(Instant::now() + keep_alive, keep_alive);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (reader, writer) = split(stream);
-        Ok((Self { reader, writer, input, output, load: None, ping, awaits_pong: false }, connected))
+        Ok((Self { reader, writer, socket, input, output, load: None, ping, awaits_pong: false }, connected))
     }
 
     /// Waits for what comes first and does it. Each thing that it waits for may be dropped.
@@ -175,7 +176,7 @@ impl Wire {
         }
         let has_load = self.load.is_some();
         tokio::select! {
-            came = read(&mut self.reader, &mut self.input) => came,
+            came = read(&mut self.reader, &mut self.input) => came.map(|()| self.socket.confirm()),
             is_out = write(&mut self.writer, &mut self.output), if has_load => {
                 if is_out? {
                     let load = self.load.take().unwrap_or_default();

@@ -1,5 +1,6 @@
 //! The stream that carries a connection's packets: TCP, TLS over it, WebSocket over either.
 
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 
 use async_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -22,6 +23,20 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 pub(super) type Stream = Box<dyn Duplex>;
 
+/// The socket below a stream.
+#[derive(Debug)]
+pub(super) struct Socket(OwnedFd);
+
+impl Socket {
+    /// Has the system tell the other side at once that all has come. It would wait for 40 ms for something to send along,
+    /// and a broker whose system gathers small packets (mosquitto's, unless it is told otherwise) sends us no further
+    /// acknowledgement for so long. It holds for what has come only.
+    pub(super) fn confirm(&self) {
+        // What is not a socket any more has nothing to confirm.
+        rustix::net::sockopt::set_tcp_quickack(&self.0, true).ok();
+    }
+}
+
 /// Where a broker is and what lies between.
 #[derive(Debug, Clone)]
 pub(super) struct Transport {
@@ -34,11 +49,12 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    pub(super) async fn open(&self) -> Result<Stream, Fault> {
+    pub(super) async fn open(&self) -> Result<(Stream, Socket), Fault> {
         let tcp =
             TcpStream::connect((self.host.as_str(), self.port)).await.map_err(|error| Fault::of(&error))?;
         // Packets are gathered before they are written, so nothing is won by letting the system wait for more.
         tcp.set_nodelay(true).map_err(|error| Fault::of(&error))?;
+        let socket = tcp.as_fd().try_clone_to_owned().map_err(|error| Fault::of(&error))?;
         let stream: Stream = match &self.tls {
             None => Box::new(tcp),
             Some(config) => {
@@ -47,10 +63,11 @@ impl Transport {
                 Box::new(connector.connect(name, tcp).await.map_err(|error| Fault::of(&error))?)
             }
         };
-        match &self.websocket {
-            None => Ok(stream),
-            Some(url) => websocket(url, stream).await,
-        }
+        let stream = match &self.websocket {
+            None => stream,
+            Some(url) => websocket(url, stream).await?,
+        };
+        Ok((stream, Socket(socket)))
     }
 
     /// Where it goes, without credentials.
