@@ -15,6 +15,9 @@ const ENOUGH: usize = 8 * 1024;
 /// A buffer that has grown larger is given back.
 const KEPT: usize = 64 * 1024;
 
+const PUBLISH: Load = Load { publishes: 1, goodbye: false };
+const GOODBYE: Load = Load { publishes: 0, goodbye: true };
+
 /// What can be asked of a connection; every call says whether the request was taken.
 #[derive(Debug)]
 pub(super) struct Outgoing {
@@ -27,8 +30,8 @@ pub(super) struct Outgoing {
 struct Waiting {
     bytes: BytesMut,
     load: Load,
-    /// The packet id of the last subscription.
-    subscription: Option<u16>,
+    /// The packet id of the last subscription; 0 before the first.
+    subscription: u16,
 }
 
 /// What some bytes hold.
@@ -47,8 +50,8 @@ impl Outgoing {
 
     /// A publish with QoS 1 as this packet. It waits for [`Self::flush`], so that many are written together.
     pub(super) fn publish(&self, publish: &Publish, packet: u16) -> bool {
-        let is_taken = self.put(1, |packets, bytes| packets.publish(publish, packet, bytes));
-        if self.lock().bytes.len() >= ENOUGH {
+        let (is_taken, waiting) = self.put(PUBLISH, |packets, bytes| packets.publish(publish, packet, bytes));
+        if waiting >= ENOUGH {
             self.more.notify_one();
         }
         is_taken
@@ -63,34 +66,26 @@ impl Outgoing {
 
     /// A publish that nobody acknowledges.
     pub(super) fn publish_at_most_once(&self, topic: &str, payload: Bytes) -> bool {
-        self.put_now(1, |packets, bytes| packets.publish_at_most_once(topic, payload, bytes))
+        self.put_now(PUBLISH, |packets, bytes| packets.publish_at_most_once(topic, payload, bytes))
     }
 
     /// The acknowledgement of a message of the broker.
     pub(super) fn acknowledge(&self, packet: u16) -> bool {
-        self.put_now(0, |packets, bytes| packets.acknowledge(packet, bytes))
+        self.put_now(Load::default(), |packets, bytes| packets.acknowledge(packet, bytes))
     }
 
     pub(super) fn subscribe(&self, filters: &[String]) -> bool {
-        // Ids that no publish has, in turns.
-        let packet = match self.lock().subscription {
-            None | Some(u16::MAX) => LAST_PUBLISH + 1,
-            Some(last) => last + 1,
-        };
-        let is_taken = self.put_now(0, |packets, bytes| packets.subscribe(packet, filters, bytes));
-        self.lock().subscription = Some(packet);
-        is_taken
+        let packet = self.next_subscription();
+        self.put_now(Load::default(), |packets, bytes| packets.subscribe(packet, filters, bytes))
     }
 
     pub(super) fn ping(&self) -> bool {
-        self.put_now(0, |packets, bytes| packets.ping(bytes))
+        self.put_now(Load::default(), |packets, bytes| packets.ping(bytes))
     }
 
     /// Our goodbye; nothing is taken after it.
     pub(super) fn disconnect(&self) -> bool {
-        let is_taken = self.put_now(0, |packets, bytes| packets.disconnect(bytes));
-        self.lock().load.goodbye = true;
-        is_taken
+        self.put_now(GOODBYE, |packets, bytes| packets.disconnect(bytes))
     }
 
     /// Moves what waits into an empty buffer and says what it is; nothing where nothing waits.
@@ -115,36 +110,81 @@ impl Outgoing {
         self.more.notified().await;
     }
 
+    /// Packet ids that no publish has, in turns.
+    fn next_subscription(&self) -> u16 {
+        let mut waiting = self.lock();
+        waiting.subscription = match waiting.subscription {
+            0 | u16::MAX => LAST_PUBLISH + 1,
+            last => last + 1,
+        };
+        waiting.subscription
+    }
+
     fn put_now(
         &self,
-        publishes: u64,
+        load: Load,
         write: impl FnOnce(&dyn Packets, &mut BytesMut) -> Result<(), Unwritable>,
     ) -> bool {
-        let is_taken = self.put(publishes, write);
+        let (is_taken, _) = self.put(load, write);
         self.more.notify_one();
         is_taken
     }
 
+    /// Whether it was taken, and how many bytes wait.
     fn put(
         &self,
-        publishes: u64,
+        load: Load,
         write: impl FnOnce(&dyn Packets, &mut BytesMut) -> Result<(), Unwritable>,
-    ) -> bool {
+    ) -> (bool, usize) {
         let mut waiting = self.lock();
-        if waiting.load.goodbye {
-            return false;
-        }
         let before = waiting.bytes.len();
-        if write(self.packets, &mut waiting.bytes).is_err() {
+        let is_taken = !waiting.load.goodbye && write(self.packets, &mut waiting.bytes).is_ok();
+        if is_taken {
+            waiting.load.publishes += load.publishes;
+            waiting.load.goodbye = load.goodbye;
+        } else {
             // Half a packet would spoil the rest.
             waiting.bytes.truncate(before);
-            return false;
         }
-        waiting.load.publishes += publishes;
-        true
+        (is_taken, waiting.bytes.len())
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Protocol;
+    use crate::mqtt::message::Properties;
+    use crate::mqtt::packets;
+
+    #[test]
+    fn what_waits_is_taken_once_and_nothing_comes_after_the_goodbye() {
+        let outgoing = Outgoing::new(packets::of(Protocol::V4));
+        let (topic, payload) = ("a/b".to_owned(), Bytes::from_static(b"{}"));
+        let publish = Publish { topic, payload, retain: false, properties: Properties::default() };
+        let mut bytes = BytesMut::new();
+        assert_eq!(outgoing.take(&mut bytes), None);
+        assert!(outgoing.publish(&publish, 1) && outgoing.publish(&publish, 2) && outgoing.acknowledge(7));
+        assert_eq!(outgoing.take(&mut bytes), Some(Load { publishes: 2, goodbye: false }));
+        assert_eq!(bytes[..11], *b"\x32\x09\0\x03a/b\0\x01{}");
+        assert_eq!(bytes[22..], *b"\x40\x02\0\x07");
+        assert_eq!(outgoing.take(&mut bytes), None);
+        assert!(outgoing.publish(&publish, 3) && outgoing.disconnect());
+        assert!(!outgoing.publish(&publish, 4) && !outgoing.ping() && !outgoing.disconnect());
+        assert_eq!(outgoing.take(&mut bytes), Some(Load { publishes: 1, goodbye: true }));
+        assert!(bytes.ends_with(b"\xE0\0"));
+    }
+
+    #[test]
+    fn subscriptions_have_ids_of_their_own_in_turns() {
+        let outgoing = Outgoing::new(packets::of(Protocol::V5));
+        assert_eq!(outgoing.next_subscription(), LAST_PUBLISH + 1);
+        assert_eq!(outgoing.next_subscription(), LAST_PUBLISH + 2);
+        outgoing.lock().subscription = u16::MAX;
+        assert_eq!(outgoing.next_subscription(), LAST_PUBLISH + 1);
     }
 }

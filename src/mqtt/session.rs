@@ -229,3 +229,101 @@ async fn write(stream: &mut (impl AsyncWrite + Unpin), bytes: &mut BytesMut) -> 
     };
     written.map_err(|error| Fault::of(&error))
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+    use tokio::task::JoinSet;
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::config::Protocol;
+    use crate::mqtt::message::{Properties, Publish};
+    use crate::mqtt::transport::Transport;
+
+    fn options(protocol: Protocol, port: u16) -> Options {
+        let transport = Transport { host: "127.0.0.1".to_owned(), port, tls: None, websocket: None };
+        let client_id = "test".to_owned();
+        Options { protocol, client_id, transport, credentials: None, will: None, clean: true }
+    }
+
+    async fn listen() -> (TcpListener, u16) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        (listener, port)
+    }
+
+    #[tokio::test]
+    async fn acknowledgements_are_read_while_the_broker_reads_nothing() {
+        let (listener, port) = listen().await;
+        let mut broker = JoinSet::new();
+        broker.spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            socket.write_all(b"\x20\x02\0\0").await.unwrap();
+            for packet in 1..=20 {
+                sleep(Duration::from_millis(5)).await;
+                // In two pieces.
+                socket.write_all(&[0x40, 2]).await.unwrap();
+                socket.flush().await.unwrap();
+                socket.write_all(&[0, packet]).await.unwrap();
+            }
+            socket
+        });
+        let (outgoing, mut session) = Session::new(&options(Protocol::V4, port));
+        assert!(matches!(session.next().await, Ok(Step::Connected(_))));
+        let payload = Bytes::from(vec![b'x'; 1 << 20]);
+        for packet in 1..=20 {
+            let (topic, payload) = ("a/b".to_owned(), payload.clone());
+            let publish = Publish { topic, payload, retain: false, properties: Properties::default() };
+            assert!(outgoing.publish(&publish, packet));
+        }
+        for packet in 1..=20 {
+            let step = session.next().await;
+            assert!(
+                matches!(step, Ok(Step::Acked(it, Verdict::Taken)) if it == packet),
+                "{packet}: {step:?}"
+            );
+        }
+        drop(broker.join_next().await.unwrap().unwrap());
+        assert_eq!(session.next().await.unwrap_err(), Fault::closed());
+        assert_eq!(session.next().await.unwrap_err(), Fault::closed(), "it stays ended");
+    }
+
+    #[tokio::test]
+    async fn a_broker_that_answers_no_ping_is_given_up() {
+        let (listener, port) = listen().await;
+        let mut broker = JoinSet::new();
+        broker.spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            // It wants a sign of life every second.
+            socket.write_all(b"\x20\x06\0\0\x03\x13\0\x01").await.unwrap();
+            let mut heard = Vec::new();
+            socket.read_to_end(&mut heard).await.ok();
+            heard
+        });
+        let (_outgoing, mut session) = Session::new(&options(Protocol::V5, port));
+        assert!(matches!(session.next().await, Ok(Step::Connected(_))));
+        assert_eq!(session.next().await.unwrap_err(), Fault::timeout());
+        drop(session);
+        assert!(broker.join_next().await.unwrap().unwrap().ends_with(b"\xC0\0"));
+    }
+
+    #[tokio::test]
+    async fn what_listens_there_and_is_no_broker_is_told_so() {
+        for (answer, fault) in [(&b"\xD0\0"[..], Fault::unexpected()), (b"", Fault::closed())] {
+            let (listener, port) = listen().await;
+            let mut broker = JoinSet::new();
+            broker.spawn(async move {
+                let (mut socket, _) = listener.accept().await.unwrap();
+                socket.write_all(answer).await.unwrap();
+                let mut asked = [0; 2];
+                socket.read_exact(&mut asked).await.unwrap();
+                asked
+            });
+            let (_outgoing, mut session) = Session::new(&options(Protocol::V4, port));
+            let ended = session.next().await.unwrap_err();
+            assert_eq!(broker.join_next().await.unwrap().unwrap()[0], 0x10);
+            assert_eq!(ended, fault);
+        }
+    }
+}

@@ -252,8 +252,7 @@ impl Site {
     }
 }
 
-/// While acknowledgements are held back, packet ids must not come round to those that are in use: then nothing goes out
-/// until the gateway gives the broker up, after twenty seconds.
+/// While acknowledgements are held back, everything else goes through the same window.
 pub(crate) const PATIENT: &str = "[mqtt]\nmax_inflight = 1000";
 
 /// A broker that takes so many.
