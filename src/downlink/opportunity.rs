@@ -30,9 +30,17 @@ impl Opportunity {
             newest_first: true,
             ..UplinkQuery::default()
         };
-        let uplinks = store.uplinks(&query)?;
-        let asked = uplinks.iter().filter(|uplink| uplink.ack != Some(false)).map(|uplink| uplink.time);
-        Ok(Self::after(&asked.collect::<Vec<_>>(), now))
+        let mut asked = Vec::new();
+        for uplink in store.history(&query) {
+            let uplink = uplink?;
+            if uplink.ack != Some(false) {
+                asked.push(uplink.time);
+            }
+            if asked.len() > GAPS.1 {
+                break;
+            }
+        }
+        Ok(Self::after(&asked, now))
     }
 
     /// The next opportunity by the times of the latest uplinks that asked, in any order; none for a device that has

@@ -34,13 +34,13 @@ fn nothing_yet(device: DeviceId) -> DeviceState {
 /// Whether an uplink was sent before the newest that is known. Within one second, which is all that some sources say, the
 /// sequence number decides; it has 12 bits and starts again at 0.
 fn is_late(before: &DeviceState, uplink: &Uplink) -> bool {
-    if uplink.time.as_seconds() == before.newest.seconds
-        && let (UplinkTail::Seq(known), UplinkTail::Seq(seq)) = (before.newest.tail, uplink.id().tail)
-    {
-        let ahead = known.wrapping_sub(seq) & 0xFFF;
-        return (1..0x800).contains(&ahead);
+    match (before.newest.tail, uplink.seq) {
+        (UplinkTail::Seq(known), Some(seq)) if uplink.time.as_seconds() == before.newest.seconds => {
+            let ahead = known.wrapping_sub(seq) & 0xFFF;
+            (1..0x800).contains(&ahead)
+        }
+        _ => uplink.time < before.time,
     }
-    uplink.time < before.time
 }
 
 /// Takes over that a device was located; says whether that is new.
