@@ -307,7 +307,11 @@ impl Renderer {
         let Some(device) = self.store.device(id)? else { return Ok(Rendered::Nothing) };
         let items = self.store.queue(id)?;
         let mode = self.downlink_via(&device);
-        let next = Opportunity::of(&self.store, id, now)?;
+        // Without a way for downlinks there is none, and each uplink would change the document for nobody.
+        let next = match mode {
+            DownlinkVia::None => None,
+            _ => Opportunity::of(&self.store, id, now)?,
+        };
         let summary = print(&DownlinkSummary {
             v: VERSION,
             device: id,
