@@ -20,7 +20,7 @@ use self::journal::Journal;
 pub use recent::{Line, Recent};
 
 /// What is logged unless `--log` says otherwise. The libraries' own lines speak of packets, not of the gateway.
-const DEFAULT_FILTER: &str = "warn,sigfox2mqtt=info,rumqttc=error,sled=error";
+const DEFAULT_FILTER: &str = "warn,sigfox2mqtt=info,sled=error";
 
 /// What is logged, changeable while the program runs.
 pub struct Filter {

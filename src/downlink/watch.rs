@@ -21,9 +21,6 @@ const LOOK_AT: usize = 256;
 /// any: as often as a day's contract allows answers. The documents promise the word, and a network may fail to answer.
 const ASKS_WITHOUT_A_WORD: usize = 4;
 
-/// When the cloud has said what it answered an uplink with, if it says so: a device listens until 45 s after it.
-const ANSWERED_AFTER: Duration = Duration::from_secs(60);
-
 /// The time of the newest uplink that was looked at, by device.
 type Looked = BTreeMap<DeviceId, Option<Timestamp>>;
 
@@ -191,7 +188,7 @@ impl Queues {
         let asked = |uplink: &&Uplink| {
             uplink.ack != Some(false)
                 && standing.updated < uplink.time.min(uplink.received)
-                && uplink.time.plus(ANSWERED_AFTER) <= now
+                && uplink.time.plus(machine::ANSWERED_AFTER) <= now
         };
         if uplinks.iter().filter(asked).count() >= ASKS_WITHOUT_A_WORD && self.store.note(&key)?.is_none() {
             tracing::warn!(source = %device.source, "a cloud does not say which uplinks it answered");

@@ -50,6 +50,11 @@ pub(super) trait Packets: fmt::Debug + Send + Sync {
     fn read(&self, from: &mut BytesMut) -> Result<Option<Packet>, Fault>;
 }
 
+/// What a codec of rumqttc's says of what it wrote.
+pub(super) fn written<E>(result: Result<usize, E>) -> Result<(), Unwritable> {
+    result.map(drop).map_err(|_error| Unwritable)
+}
+
 pub(super) fn of(protocol: Protocol) -> &'static dyn Packets {
     match protocol {
         Protocol::V4 => &v4::V4,
@@ -115,7 +120,7 @@ mod tests {
     #[test]
     fn what_no_broker_sends_ends_the_connection() {
         for protocol in [Protocol::V4, Protocol::V5] {
-            // Another PUBREC, CONNECT, a remaining length that does not end, a type that does not exist.
+            // PUBREC (of QoS 2, which we never use), CONNECT, a remaining length that does not end, a type that does not exist.
             for bytes in
                 [&[0x50, 2, 0, 7][..], &[0x10, 2, 0, 0], &[0x40, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF], &[0x00, 0]]
             {

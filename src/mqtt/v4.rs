@@ -11,7 +11,7 @@ use secrecy::ExposeSecret as _;
 use super::fault::Fault;
 use super::message::Publish;
 use super::options::{KEEP_ALIVE_S, LARGEST_INCOMING, Options};
-use super::packets::{Packet, Packets, Unwritable};
+use super::packets::{Packet, Packets, Unwritable, written};
 use super::session::{Connected, Incoming};
 use super::window::Verdict;
 
@@ -103,10 +103,6 @@ impl Packets for V4 {
             _ => return Err(Fault::unexpected()),
         }))
     }
-}
-
-fn written(result: Result<usize, Error>) -> Result<(), Unwritable> {
-    result.map(drop).map_err(|_error| Unwritable)
 }
 
 fn refusal(code: ConnectReturnCode) -> Fault {

@@ -13,7 +13,7 @@ use super::INBOX;
 use super::fault::Fault;
 use super::message::{Properties, Publish};
 use super::options::{KEEP_ALIVE_S, LARGEST_INCOMING, Options, SESSION_EXPIRY_S, Will};
-use super::packets::{Packet, Packets, Unwritable};
+use super::packets::{Packet, Packets, Unwritable, written};
 use super::session::{Connected, Incoming};
 use super::window::Verdict;
 
@@ -130,10 +130,6 @@ impl Packets for V5 {
             _ => return Err(Fault::unexpected()),
         }))
     }
-}
-
-fn written(result: Result<usize, Error>) -> Result<(), Unwritable> {
-    result.map(drop).map_err(|_error| Unwritable)
 }
 
 fn testament(will: &Will) -> LastWill {

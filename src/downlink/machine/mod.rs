@@ -20,7 +20,7 @@ pub(crate) use answer::{Seen, ask, asked_again, observe, report, transmitted};
 pub(crate) use elapse::sweep;
 pub(crate) use hand::{Settled, hand, is_unconfirmed, settle};
 pub(crate) use table::Cause;
-pub(crate) use withdraw::{Knowledge, is_out, judge_withdrawn, withdrawal};
+pub(crate) use withdraw::{ANSWERED_AFTER, Knowledge, is_out, judge_withdrawn, withdrawal};
 
 use crate::model::{Downlink, DownlinkState, Timestamp};
 

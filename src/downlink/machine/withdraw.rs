@@ -13,7 +13,7 @@ use crate::store::QueueChange;
 const LISTED_AFTER: Duration = Duration::from_secs(10);
 
 /// What an ask was answered with is known so long after it: a device listens until 45 s after its uplink.
-const ANSWERED_AFTER: Duration = Duration::from_secs(60);
+pub(crate) const ANSWERED_AFTER: Duration = Duration::from_secs(60);
 
 /// Where the cloud's messages are not read so soon, an item does not wait for them: who took it back waits, too.
 const WAIT_AT_MOST: Duration = Duration::from_secs(120);
