@@ -13,7 +13,7 @@ use super::cloud_clock::reached;
 use super::health::{Failure, Job, Outcome};
 use super::inventory::blocking;
 use super::source::Room;
-use super::sweep::{Found, MOST_UPLINKS, Span, uplink};
+use super::sweep::{Found, MOST_UPLINKS, Piece, Pieces, Span, uplink};
 use crate::clock;
 use crate::cloud::sigfox::{DeviceType, Message, Sigfox, Window};
 use crate::cloud::{Error, Pages};
@@ -178,30 +178,33 @@ impl Room {
         cursor: Option<&str>,
     ) -> Outcome {
         let mut odd = None;
-        let mut spans = vec![span];
-        while let Some(span) = spans.pop() {
-            let asked_at = clock::now();
-            match self.collect(cloud, job, of, span).await? {
-                Collected::All(found) => {
-                    odd = odd.or(found.odd.first().cloned());
+        let mut pieces = Pieces::of(span);
+        while let Some(piece) = pieces.next() {
+            let (found, end) = match piece {
+                Piece::Have(found, end) => (found, end),
+                Piece::Ask(span) => {
+                    let asked_at = clock::now();
+                    let found = self.collect(cloud, job, of, span).await?;
                     let newest = found.uplinks.iter().map(|uplink| uplink.time).max();
-                    let reached = span.to.unwrap_or_else(|| reached(asked_at, found.date, newest));
-                    let cursor = cursor.filter(|_| found.whole).map(|scope| (scope.to_owned(), reached));
-                    self.keep_uplinks(cloud, of, found, cursor).await?;
+                    let end = span.to.unwrap_or_else(|| reached(asked_at, found.date, newest));
+                    if let Some(left_at) = found.left_at {
+                        if !pieces.cut(span, found, left_at, end) {
+                            let why = format!("more than {MOST_UPLINKS} messages within seconds");
+                            return Err(Error::Malformed { asked: "messages".to_owned(), why }.into());
+                        }
+                        continue;
+                    }
+                    (found, end)
                 }
-                Collected::TooMany(reached) => {
-                    let pieces = span.pieces(reached, self.cloud_now()).ok_or_else(|| Error::Malformed {
-                        asked: "messages".to_owned(),
-                        why: format!("more than {MOST_UPLINKS} messages within seconds"),
-                    })?;
-                    spans.extend(pieces);
-                }
-            }
+            };
+            odd = odd.or(found.odd.first().cloned());
+            let cursor = cursor.filter(|_| found.whole).map(|scope| (scope.to_owned(), end));
+            self.keep_uplinks(cloud, of, found, cursor).await?;
         }
         Ok(odd)
     }
 
-    async fn collect(&self, cloud: &Sigfox, job: Job, of: &Of<'_>, span: Span) -> Result<Collected, Failure> {
+    async fn collect(&self, cloud: &Sigfox, job: Job, of: &Of<'_>, span: Span) -> Result<Found, Failure> {
         let window = Window { since: Some(span.from), before: span.to };
         let (mut pages, asked): (Pages<Message>, String) = match of {
             Of::Type(listed) => {
@@ -212,8 +215,9 @@ impl Room {
                 (cloud.device_messages(*device, window), format!("messages of device {device}"))
             }
         };
-        let mut found = Found { whole: true, ..Found::default() };
+        let mut found = Found { whole: true, is_in_order: true, ..Found::default() };
         let mut by_id: HashMap<UplinkId, usize> = HashMap::new();
+        let mut oldest: Option<Timestamp> = None;
         let mut first = true;
         loop {
             let page = match self.next_page(job, &mut pages, first).await {
@@ -240,20 +244,22 @@ impl Room {
                         let answer =
                             message.downlink.as_ref().and_then(|data| data.as_bytes().try_into().ok());
                         found.answers.extend(answer.map(|data| (uplink.clone(), DownlinkPayload::new(data))));
+                        found.is_in_order &= oldest.is_none_or(|oldest| uplink.time <= oldest);
                         found.uplinks.push(uplink);
                     }
                 }
             }
+            oldest = oldest.into_iter().chain(page.oldest).min();
             if found.uplinks.len() > MOST_UPLINKS {
-                let reached = page.oldest.unwrap_or(span.from).max(span.from);
-                return Ok(Collected::TooMany(reached));
+                found.left_at = Some(oldest.unwrap_or(span.from).max(span.from));
+                break;
             }
             // A cloud that ignores `since` would lead us through all of its history.
             if !page.rows.is_empty() && page.rows.iter().all(|message| message.time < span.from) {
                 break;
             }
         }
-        Ok(Collected::All(found))
+        Ok(found)
     }
 
     async fn keep_uplinks(
@@ -307,11 +313,4 @@ impl Room {
         tracing::warn!(source = %self.name(), %from, %to, "messages between may be gone from the cloud");
         self.tell("gap_possible", &serde_json::json!({ "source": self.name(), "from": from, "to": to }));
     }
-}
-
-/// What a span brought.
-enum Collected {
-    All(Found),
-    /// More than is kept in memory; it reached back to here.
-    TooMany(Timestamp),
 }
