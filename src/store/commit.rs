@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use sled::transaction::{ConflictableTransactionError, TransactionError, Transactional};
+
 use super::layout::{Part, Table, Week};
 
 /// Where a record lies: in one of the tables, or loose or packed in a week of the history.
@@ -79,6 +81,26 @@ impl Commit {
         self.writes.values().map(BTreeMap::len).sum()
     }
 
+    /// Writes all of it or nothing to the trees of its places. A single write is whole by itself; before a transaction
+    /// sled hands its buffer to the disk.
+    pub(super) fn write_to(&self, trees: &[sled::Tree]) -> Result<(), TransactionError<()>> {
+        let mut writes = self.writes.values().flatten();
+        if let (Some((key, value)), None, [tree]) = (writes.next(), writes.next(), trees) {
+            match value {
+                Some(value) => tree.insert(key, value.as_slice())?,
+                None => tree.remove(key)?,
+            };
+            return Ok(());
+        }
+        let batches: Vec<sled::Batch> = self.writes.values().map(batch).collect();
+        trees.transaction(|views| {
+            for (view, batch) in views.iter().zip(&batches) {
+                view.apply_batch(batch)?;
+            }
+            Ok::<(), ConflictableTransactionError<()>>(())
+        })
+    }
+
     /// Whether it gives up more than it takes.
     pub(super) fn releases(&self) -> bool {
         self.releases
@@ -88,4 +110,15 @@ impl Commit {
     pub(super) fn writes(&self) -> &BTreeMap<Place, Writes> {
         &self.writes
     }
+}
+
+fn batch(writes: &Writes) -> sled::Batch {
+    let mut batch = sled::Batch::default();
+    for (key, value) in writes {
+        match value {
+            Some(value) => batch.insert(key.as_slice(), value.as_slice()),
+            None => batch.remove(key.as_slice()),
+        }
+    }
+    batch
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sled::transaction::{ConflictableTransactionError, TransactionError, Transactional};
+use sled::transaction::TransactionError;
 
 use super::bucket::{Bucket, NamedTree};
 use super::buckets::Buckets;
@@ -155,25 +155,9 @@ impl Database {
     fn try_apply(&self, commit: &Commit) -> Result<(), StoreError> {
         let reserve = self.reserve.load(Ordering::SeqCst);
         self.check_space(if commit.releases() { reserve / LAST_RESERVE } else { reserve })?;
-        let mut trees = Vec::new();
-        let mut batches = Vec::new();
-        for (place, writes) in commit.writes() {
-            trees.push(self.tree_for_writing(*place)?);
-            let mut batch = sled::Batch::default();
-            for (key, value) in writes {
-                match value {
-                    Some(value) => batch.insert(key.as_slice(), value.as_slice()),
-                    None => batch.remove(key.as_slice()),
-                }
-            }
-            batches.push(batch);
-        }
-        let written: Result<(), TransactionError<()>> = trees.as_slice().transaction(|views| {
-            for (view, batch) in views.iter().zip(&batches) {
-                view.apply_batch(batch)?;
-            }
-            Ok::<(), ConflictableTransactionError<()>>(())
-        });
+        let places = commit.writes().keys();
+        let trees = places.map(|place| self.tree_for_writing(*place)).collect::<Result<Vec<_>, _>>()?;
+        let written = commit.write_to(&trees);
         self.commits.fetch_add(1, Ordering::SeqCst);
         match written {
             Ok(()) => self.note_touched(commit),

@@ -82,6 +82,22 @@ impl Store {
         self.load_uplink(&memory, id.device.number(), time, id.tail)
     }
 
+    /// One uplink of the history, which the memory need not hold any longer.
+    pub(super) fn take_uplink(
+        &self,
+        memory: &mut Memory,
+        device: u32,
+        time: Timestamp,
+        tail: UplinkTail,
+    ) -> Result<Option<Uplink>, StoreError> {
+        let printed = memory.printed(DeviceId::new(device, 1));
+        let key = uplink_key(&UplinkId { device: printed, seconds: time.as_seconds(), tail });
+        match key.and_then(|key| memory.fresh.take(&key)) {
+            Some(record) => Ok(uplink_of(record, printed, seconds(time), tail, &memory.sources)),
+            None => self.load_uplink(memory, device, time, tail),
+        }
+    }
+
     pub(super) fn load_uplink(
         &self,
         memory: &Memory,
@@ -107,7 +123,16 @@ fn read_uplink(
     tail: UplinkTail,
     sources: &Sources,
 ) -> Option<Uplink> {
-    let record = UplinkRecord::decode(value).ok()?;
+    uplink_of(UplinkRecord::decode(value).ok()?, device, second, tail, sources)
+}
+
+fn uplink_of(
+    record: UplinkRecord,
+    device: DeviceId,
+    second: u32,
+    tail: UplinkTail,
+    sources: &Sources,
+) -> Option<Uplink> {
     let source = sources.name(record.source())?.clone();
     record.uplink(device, second, tail, source)
 }

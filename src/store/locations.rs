@@ -24,7 +24,7 @@ impl Store {
             let mut commit = Commit::default();
             let mut events = Vec::new();
             for entry in part {
-                events.extend(self.stage_location(&memory, &mut commit, entry)?);
+                events.extend(self.stage_location(&mut memory, &mut commit, entry)?);
             }
             let staged = memory.outbox.stage(&self.database(), &mut commit, &events)?;
             self.database().apply(&commit)?;
@@ -38,7 +38,7 @@ impl Store {
 
     fn stage_location(
         &self,
-        memory: &Memory,
+        memory: &mut Memory,
         commit: &mut Commit,
         entry: &Located,
     ) -> Result<Option<Event>, StoreError> {
@@ -52,6 +52,7 @@ impl Store {
                 return Ok(None);
             }
             record.location = Some(fresh);
+            memory.fresh.take(&key);
             commit.write(Place::Week(Week::of(second)), key.to_vec(), Some(record.encode()?));
             let uplink = Some(UplinkId { device, seconds: i64::from(second), tail });
             return Ok(Some(Event::Location { device, location, uplink }));

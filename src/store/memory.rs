@@ -8,15 +8,21 @@ use super::commit::Commit;
 use super::counts::Counted;
 use super::database::Database;
 use super::error::StoreError;
-use super::layout::{Table, first_u32, span, uplink_key_parts};
+use super::layout::{Table, UplinkKey, first_u32, seconds, span, uplink_key_parts};
 use super::outbox::Outboxes;
-use super::record::{DeviceRecord, LocationRecord, Record};
+use super::record::{DeviceRecord, LocationRecord, Record, UplinkRecord};
 use crate::model::{Device, DeviceId, SourceName, Timestamp};
+
+/// Some hundred bytes each.
+const MOST_FRESH: usize = 10_000;
 
 /// Everything that the store's one lock protects.
 #[derive(Debug)]
 pub(super) struct Memory {
     pub(super) devices: BTreeMap<u32, KnownDevice>,
+    /// The second of the newest uplink that is kept of a device, of forgotten ones too; none kept is 0. Of some devices
+    /// it is not known yet.
+    newest: HashMap<u32, u32>,
     pub(super) sources: Sources,
     /// The newest cursors; on disk they may be a little older.
     pub(super) cursors: HashMap<(u16, String), Timestamp>,
@@ -25,6 +31,30 @@ pub(super) struct Memory {
     /// States that are newer than the disk's.
     pub(super) states: BTreeMap<u32, DeviceState>,
     pub(super) counted: Counted,
+    /// What was kept a short while ago and is still to be published: the reader need not ask the disk for it.
+    pub(super) fresh: Fresh,
+}
+
+/// Records of uplinks as they are on disk, [`MOST_FRESH`] at most: of a backlog the oldest, which are read first.
+#[derive(Debug, Default)]
+pub(super) struct Fresh {
+    records: HashMap<UplinkKey, UplinkRecord>,
+}
+
+impl Fresh {
+    pub(super) fn keep(&mut self, key: UplinkKey, record: UplinkRecord) {
+        if self.records.len() < MOST_FRESH {
+            self.records.insert(key, record);
+        }
+    }
+
+    pub(super) fn take(&mut self, key: &UplinkKey) -> Option<UplinkRecord> {
+        self.records.remove(key)
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.records.clear();
+    }
 }
 
 /// A device and what the store alone needs to know of it.
@@ -40,16 +70,48 @@ impl Memory {
     pub(super) fn load(database: &Database) -> Result<Self, StoreError> {
         let sources = Sources::load(database)?;
         let mut devices = load_devices(database, &sources)?;
-        find_last_seen(database, &mut devices)?;
+        let newest = find_newest(database, devices.keys().copied().collect())?;
+        for (number, seconds) in &newest {
+            if let Some(known) = devices.get_mut(number) {
+                let newest = Timestamp::from_millis(i64::from(*seconds) * 1000);
+                known.device.last_seen = known.device.last_seen.max(newest);
+            }
+        }
         let outbox = Outboxes::load(database)?;
         Ok(Self {
             devices,
+            newest,
             sources,
             cursors: HashMap::new(),
             outbox,
             states: BTreeMap::new(),
             counted: Counted::default(),
+            fresh: Fresh::default(),
         })
+    }
+
+    /// Whether it is known that no uplink is kept of a device that is as new as this second or newer.
+    pub(super) fn is_newest(&mut self, database: &Database, device: u32, second: u32) -> bool {
+        let newest = match self.newest.get(&device) {
+            Some(newest) => *newest,
+            None => {
+                let Ok(found) = find_newest(database, vec![device]) else { return false };
+                let newest = found.get(&device).copied().unwrap_or_default();
+                self.newest.insert(device, newest);
+                newest
+            }
+        };
+        second > newest
+    }
+
+    /// Takes over that an uplink of this time is kept.
+    pub(super) fn kept(&mut self, device: u32, time: Timestamp) {
+        if let Some(newest) = self.newest.get_mut(&device) {
+            *newest = seconds(time).max(*newest);
+        }
+        if let Some(known) = self.devices.get_mut(&device) {
+            known.device.last_seen = known.device.last_seen.max(Some(time));
+        }
     }
 
     /// A device number as its id is printed.
@@ -81,9 +143,10 @@ fn load_devices(database: &Database, sources: &Sources) -> Result<BTreeMap<u32, 
     Ok(devices)
 }
 
-/// The newest uplink of each device says when it was last seen.
-fn find_last_seen(database: &Database, devices: &mut BTreeMap<u32, KnownDevice>) -> Result<(), StoreError> {
-    let mut open: Vec<u32> = devices.keys().copied().collect();
+/// The seconds of the newest uplinks that are kept of devices, of those of which there are any.
+fn find_newest(database: &Database, devices: Vec<u32>) -> Result<HashMap<u32, u32>, StoreError> {
+    let mut found = HashMap::new();
+    let mut open = devices;
     for (_, bucket) in database.weeks().into_iter().rev() {
         let mut silent = Vec::new();
         for number in open {
@@ -96,18 +159,16 @@ fn find_last_seen(database: &Database, devices: &mut BTreeMap<u32, KnownDevice>)
                     break;
                 }
             }
-            let Some(seconds) = newest else {
-                silent.push(number);
-                continue;
-            };
-            if let Some(known) = devices.get_mut(&number) {
-                let newest = Timestamp::from_millis(i64::from(seconds) * 1000);
-                known.device.last_seen = known.device.last_seen.max(newest);
+            match newest {
+                Some(seconds) => {
+                    found.insert(number, seconds);
+                }
+                None => silent.push(number),
             }
         }
         open = silent;
     }
-    Ok(())
+    Ok(found)
 }
 
 /// The sources that were ever named, each with the number under which it stands in records.

@@ -57,10 +57,10 @@ impl Store {
 
     /// What is parked, oldest parking first.
     pub fn parked(&self) -> Result<Vec<Parked>, StoreError> {
-        let memory = self.memory();
+        let mut memory = self.memory();
         let mut parked = Vec::new();
         for (number, record) in self.load_parked()? {
-            if let Some(event) = self.parked_event(&memory, &record)? {
+            if let Some(event) = self.parked_event(&mut memory, &record)? {
                 let since = Timestamp::from_millis(record.since).unwrap_or_default();
                 parked.push(Parked { number, event, topic: record.topic, reason: record.reason, since });
             }
@@ -84,7 +84,7 @@ impl Store {
         let mut memory = self.memory();
         let mut commit = Commit::default();
         commit.remove(Table::Parked, number.to_be_bytes());
-        let Some(event) = self.parked_event(&memory, record)? else {
+        let Some(event) = self.parked_event(&mut memory, record)? else {
             self.database().apply(&commit)?;
             return Ok(false);
         };
@@ -128,8 +128,8 @@ impl Store {
         Ok(parked)
     }
 
-    fn parked_event(&self, memory: &Memory, record: &ParkedRecord) -> Result<Option<Event>, StoreError> {
+    fn parked_event(&self, memory: &mut Memory, record: &ParkedRecord) -> Result<Option<Event>, StoreError> {
         let Some(time) = Timestamp::from_millis(record.time) else { return Ok(None) };
-        self.event_of(memory, time, &record.entry)
+        self.event_of(memory, time, record.entry.clone())
     }
 }

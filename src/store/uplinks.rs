@@ -11,6 +11,7 @@ use super::layout::{
     uplink_key_parts,
 };
 use super::memory::{KnownDevice, Memory};
+use super::outbox::Reader;
 use super::record::{DeviceRecord, Record, UplinkRecord};
 use super::{Change, News, Recorded, Store};
 use crate::model::{Device, DeviceId, Event, Location, SourceName, Timestamp, Uplink, UplinkId};
@@ -99,7 +100,15 @@ impl Store {
         }
         let staged = memory.outbox.stage(&self.database(), &mut part.commit, &part.events)?;
         self.database().apply(&part.commit)?;
+        if memory.outbox.depth(Reader::Broker) == 0 {
+            memory.fresh.clear();
+        }
         memory.outbox.keep(&staged);
+        for key in part.new.iter().filter_map(uplink_key) {
+            if let Some(record) = part.uplinks.remove(&key) {
+                memory.fresh.keep(key, record);
+            }
+        }
         let mut changes = part.changes;
         changes.extend(part.devices.values().map(|known| Change::Device(known.device.id)));
         if !part.events.is_empty() {
@@ -108,9 +117,7 @@ impl Store {
         memory.counted.add(&part.counted);
         memory.devices.extend(part.devices);
         for (device, time) in part.last_seen {
-            if let Some(known) = memory.devices.get_mut(&device) {
-                known.device.last_seen = known.device.last_seen.max(Some(time));
-            }
+            memory.kept(device, time);
         }
         Ok(Committed { new: part.new, known: part.known, changes })
     }
@@ -141,7 +148,8 @@ impl Store {
         let Some(key) = uplink_key(&id) else {
             return Err(StoreError::Failing(format!("uplink {id} lies outside 1970 to 2100")));
         };
-        let same = self.find_same(part, uplink, &key)?;
+        let is_newest = self.is_newest(memory, part, uplink);
+        let same = if is_newest { None } else { self.find_same(part, uplink, &key)? };
         part.counted.arrived(source, same.is_none());
         let Some((known_key, mut known)) = same else {
             let printed = self.stage_device(memory, part, uplink, source)?;
@@ -149,7 +157,8 @@ impl Store {
             part.events.push(Event::Uplink(Box::new(Uplink { device: printed, ..uplink.clone() })));
             part.new.push(id);
             part.uplinks.insert(key, copy);
-            part.last_seen.insert(uplink.device.number(), uplink.time);
+            let seen = part.last_seen.entry(uplink.device.number()).or_insert(uplink.time);
+            *seen = uplink.time.max(*seen);
             return Ok(());
         };
         part.known += 1;
@@ -159,6 +168,7 @@ impl Store {
         if !known.fill_from(&copy) {
             return Ok(());
         }
+        memory.fresh.take(&known_key);
         part.uplinks.insert(known_key, known);
         if let (Some(location), Some((_, second, tail))) = (location, uplink_key_parts(&known_key)) {
             let device = memory.printed(uplink.device);
@@ -166,6 +176,13 @@ impl Store {
             part.events.push(Event::Location { device, location, uplink });
         }
         Ok(())
+    }
+
+    /// Whether a message is newer than all that is kept of its device: then it need not be looked for.
+    fn is_newest(&self, memory: &mut Memory, part: &Part, uplink: &Uplink) -> bool {
+        let (device, second) = (uplink.device.number(), seconds(uplink.time));
+        part.last_seen.get(&device).is_none_or(|seen| second > seconds(*seen))
+            && memory.is_newest(&self.database(), device, second)
     }
 
     /// The same message as it is kept: of the same identity, or of the same second and payload where one of the

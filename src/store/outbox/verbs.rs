@@ -62,7 +62,7 @@ impl Store {
                 (_, Some(_)) => {
                     let Some(Reverse((time, block, place))) = ready.pop() else { break };
                     let key = OutboxKey(block, place);
-                    match self.load_event(&memory, reader, time, &key)? {
+                    match self.load_event(&mut memory, reader, time, &key)? {
                         Some(event) => head.push(OutboxEntry { key, event }),
                         None => memory.outbox.done(&database, reader, &key)?,
                     }
@@ -74,12 +74,12 @@ impl Store {
 
     fn load_event(
         &self,
-        memory: &Memory,
+        memory: &mut Memory,
         reader: Reader,
         time: Timestamp,
         key: &OutboxKey,
     ) -> Result<Option<Event>, StoreError> {
-        let Some(entry) = memory.outbox.entry(reader, key) else {
+        let Some(entry) = memory.outbox.entry(reader, key).cloned() else {
             return Ok(None);
         };
         let event = self.event_of(memory, time, entry)?;
@@ -92,18 +92,18 @@ impl Store {
     /// The event of an entry; none where what it refers to is gone.
     pub(in crate::store) fn event_of(
         &self,
-        memory: &Memory,
+        memory: &mut Memory,
         time: Timestamp,
-        entry: &EntryRecord,
+        entry: EntryRecord,
     ) -> Result<Option<Event>, StoreError> {
         Ok(match entry {
             EntryRecord::Done => None,
             EntryRecord::Uplink { device, tail } => self
-                .load_uplink(memory, *device, time, (*tail).into())?
+                .take_uplink(memory, device, time, tail.into())?
                 .map(|uplink| Event::Uplink(Box::new(uplink))),
             EntryRecord::Whole(event) => {
                 let device = event.device().map(|device| memory.printed(device));
-                event.clone().event(time, device)
+                event.event(time, device)
             }
         })
     }

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::{Rig, copy_dir, id, open, printed, publish_all, source, time, uplink, waiting};
+use super::{Rig, copy_dir, id, location, open, printed, publish_all, source, time, uplink, waiting};
 use crate::model::{Event, Fields, Uplink};
-use crate::store::{DeviceState, OutboxKey, UplinkQuery};
+use crate::store::{DeviceState, Located, OutboxKey, Store, UplinkQuery};
 
 fn note(ms: i64, kind: &str) -> Event {
     Event::Bridge { time: time(ms), kind: kind.to_owned(), detail: "{}".to_owned() }
@@ -101,10 +101,13 @@ fn a_report_too_large_to_be_kept_is_told_by_its_length() {
 fn an_uplink_that_is_gone_from_the_history_does_not_hold_up_the_rest() {
     let rig = Rig::new();
     rig.store.record_sweep(&[uplink("A", 0, Some(1)), uplink("A", 9000, Some(2))], None).unwrap();
-    let (_, week) = rig.store.database().weeks().remove(0);
-    let tree = &week.loose[&0].tree;
-    let (key, _) = tree.first().unwrap().unwrap();
-    tree.remove(key).unwrap();
+    {
+        let (_, week) = rig.store.database().weeks().remove(0);
+        let tree = &week.loose[&0].tree;
+        let (key, _) = tree.first().unwrap().unwrap();
+        tree.remove(key).unwrap();
+    }
+    let rig = rig.reopened();
     let told = publish_all(&rig.store);
     assert_eq!(told[0], "up A-1789000009-2");
     assert_eq!(rig.store.outbox_depth().unwrap(), (0, None));
@@ -169,5 +172,34 @@ proptest! {
         let all: BTreeSet<_> = published.iter().collect();
         prop_assert_eq!(all.len(), published.len(), "published twice");
         prop_assert_eq!(all.iter().filter(|event| event.starts_with("up ")).count(), usize::from(sent));
+    }
+}
+
+#[test]
+fn an_uplink_is_published_as_it_is_kept_whether_it_was_read_back_or_not() {
+    let told = |store: &Store| -> Vec<Uplink> {
+        let head = store.outbox_head(&BTreeSet::new(), usize::MAX).unwrap();
+        let uplinks = head.into_iter().filter_map(|entry| match entry.event {
+            Event::Uplink(uplink) => Some(*uplink),
+            _ => None,
+        });
+        uplinks.collect()
+    };
+    let message = Uplink { rssi: Some(f32::NAN), snr: Some(12.25), ..uplink("002C", 123, Some(1)) };
+    let copy = Uplink { rssi: Some(-130.5), location: Some(location(123, 900.0)), ..message.clone() };
+    let located = Located { device: id("2C"), location: location(123, 900.0), uplink: Some(message.id()) };
+    for what in ["alone", "with a second copy", "located"] {
+        let rig = Rig::new();
+        rig.store.record_sweep(std::slice::from_ref(&message), None).unwrap();
+        match what {
+            "with a second copy" => drop(rig.store.record_sweep(std::slice::from_ref(&copy), None).unwrap()),
+            "located" => drop(rig.store.record_locations(std::slice::from_ref(&located)).unwrap()),
+            _ => {}
+        }
+        let first = told(&rig.store);
+        assert_eq!(first[0].location.is_some(), what != "alone", "{what}");
+        assert_eq!(told(&rig.store), first, "{what}, read once more");
+        assert_eq!(rig.store.uplinks(&UplinkQuery::default()).unwrap(), first, "{what}");
+        assert_eq!(told(&rig.reopened().store), first, "{what}, by another process");
     }
 }

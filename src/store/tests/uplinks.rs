@@ -25,6 +25,28 @@ fn an_uplink_is_kept_and_published_once_and_survives_the_end_of_the_process() {
     assert_eq!((device.id.to_string(), device.source), ("002C".to_owned(), source("factory")));
 }
 
+#[tokio::test]
+async fn what_is_newer_than_all_that_is_kept_is_new_also_of_a_device_that_was_forgotten() {
+    let rig = Rig::new();
+    let messages: Vec<_> = (0..6_u16).map(|n| uplink("A", i64::from(n) * 700_000_000, Some(n))).collect();
+    let new = |rig: &Rig, messages: &[Uplink]| {
+        let recorded = rig.store.record_sweep(messages, None).unwrap();
+        recorded.new.iter().map(|id| id.to_string()).collect::<Vec<_>>()
+    };
+    // Two weeks and more apart; the second and the fourth come last.
+    let some: Vec<_> = [0, 2, 4].map(|n: usize| messages[n].clone()).into();
+    assert_eq!(new(&rig, &some).len(), 3);
+    assert!(rig.store.forget_device(id("A")).await.unwrap());
+    let rig = rig.reopened();
+    // An older one makes the device known again, and what came before is known still.
+    assert_eq!(new(&rig, &messages[1..2]), [messages[1].id().to_string()]);
+    assert_eq!(new(&rig, &messages[..5]), [messages[3].id().to_string()]);
+    assert_eq!(new(&rig, &messages), [messages[5].id().to_string()]);
+    assert!(rig.store.forget_device(id("A")).await.unwrap());
+    assert!(new(&rig, &messages).is_empty());
+    assert_eq!(rig.store.device(id("A")).unwrap(), None);
+}
+
 #[test]
 fn a_message_is_the_same_whichever_way_it_comes() {
     let other_payload = |message: Uplink| Uplink { payload: "ff".parse().unwrap(), ..message };
