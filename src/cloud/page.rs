@@ -202,7 +202,7 @@ impl List {
                 self.step = Step::Circle;
                 continue;
             }
-            let rows: HashSet<u64> = body.rows.iter().map(|row| hash(&row.to_string())).collect();
+            let rows: HashSet<u64> = body.rows.iter().map(hash).collect();
             let held = rows.iter().fold(0, |sum: u64, row| sum.wrapping_add(*row));
             if !rows.is_empty() && (rows.is_subset(&self.last_page) || !self.pages.insert(held)) {
                 self.step = if_nothing_new;

@@ -32,12 +32,15 @@ impl Renderer {
         })
     }
 
-    /// Notes what Home Assistant is about to be told, before it is: a crash must not leave what nobody takes back.
-    pub(super) fn note_entities(&self, owner: Owner) -> Result<(), StoreError> {
-        let noted = note::entities(&self.store, owner)?;
-        let mut entities = noted.clone();
-        entities.extend(self.current(owner)?);
-        if entities == noted { Ok(()) } else { note::set_entities(&self.store, owner, &entities) }
+    /// Notes what Home Assistant is about to be told, before it is: a crash must not leave what nobody takes back. Says
+    /// whether some of what it knows is to be taken back.
+    pub(super) fn note_entities(&self, owner: Owner) -> Result<bool, StoreError> {
+        let (noted, current) = (note::entities(&self.store, owner)?, self.current(owner)?);
+        let entities: BTreeSet<EntityId> = noted.union(&current).cloned().collect();
+        if entities != noted {
+            note::set_entities(&self.store, owner, &entities)?;
+        }
+        Ok(entities != current)
     }
 
     /// The broker has a whole device's discovery: what is no more is taken back.

@@ -95,6 +95,11 @@ impl Ledger {
         self.ready.extend(messages.into_iter().map(|message| (key.clone(), message)));
     }
 
+    /// How many messages are made but not handed over.
+    pub(super) fn ready(&self) -> usize {
+        self.ready.len()
+    }
+
     pub(super) fn next_ready(&mut self) -> Option<(OutboxKey, Publish)> {
         self.ready.pop_front()
     }

@@ -15,6 +15,9 @@ use crate::store::{DeviceState, OutboxKey, StoreError};
 /// Events that are read ahead.
 const READ_AHEAD: usize = 200;
 
+/// So many messages are made before there is room for them.
+const MADE_AHEAD: usize = 50;
+
 /// So many events may wait for a store that cannot forget them; then no more are sent.
 const MOST_UNSETTLED: usize = 2_000;
 
@@ -58,24 +61,38 @@ impl Outbox {
             if let Some(ready) = self.ledger.next_ready() {
                 return Ok(Some(ready));
             }
-            self.read_ahead(renderer)?;
-            let Self { ledger, profiles, .. } = self;
-            let Some(entry) = ledger.next_waiting() else { return Ok(None) };
-            // What a command has led to is its answer: a kill must not take back what was told. An uplink comes again
-            // under its own name, and need not wait.
-            if matches!(entry.event, Event::Downlink(_)) && !renderer.store.are_durable(self.commits) {
+            if !self.make_next(renderer)? {
                 return Ok(None);
             }
-            let known = |device| match ledger.state(device) {
-                Some(state) => Ok(Some(state.clone())),
-                None => renderer.store.device_state(device),
-            };
-            let (after, messages) = make(renderer, profiles, &entry.event, known)?;
-            if let Some((device, after)) = entry.event.device().zip(after) {
-                self.ledger.changed_state(device, after);
-            }
-            self.ledger.made(messages);
         }
+    }
+
+    /// Makes messages of the next events while there is no room for them: they go as soon as there is.
+    pub(super) fn prepare(&mut self, renderer: &Renderer) -> Result<(), StoreError> {
+        while self.ledger.ready() < MADE_AHEAD && self.make_next(renderer)? {}
+        Ok(())
+    }
+
+    /// Makes messages of the oldest event that has none yet; says no if there is none.
+    fn make_next(&mut self, renderer: &Renderer) -> Result<bool, StoreError> {
+        self.read_ahead(renderer)?;
+        let Self { ledger, profiles, .. } = self;
+        let Some(entry) = ledger.next_waiting() else { return Ok(false) };
+        // What a command has led to is its answer: a kill must not take back what was told. An uplink comes again
+        // under its own name, and need not wait.
+        if matches!(entry.event, Event::Downlink(_)) && !renderer.store.are_durable(self.commits) {
+            return Ok(false);
+        }
+        let known = |device| match ledger.state(device) {
+            Some(state) => Ok(Some(state.clone())),
+            None => renderer.store.device_state(device),
+        };
+        let (after, messages) = make(renderer, profiles, &entry.event, known)?;
+        if let Some((device, after)) = entry.event.device().zip(after) {
+            self.ledger.changed_state(device, after);
+        }
+        self.ledger.made(messages);
+        Ok(true)
     }
 
     pub(super) fn put_back(&mut self, key: OutboxKey, message: Publish) {

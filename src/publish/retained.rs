@@ -27,6 +27,8 @@ pub(super) struct Retained {
     turn: Option<Name>,
     /// What the broker keeps, by hash, since this process or the broker's session began.
     kept: BTreeMap<Name, u64>,
+    /// Of whom Home Assistant may know entities that are no more, until it has been told.
+    surplus: BTreeSet<Owner>,
     /// Until when documents are true that time makes false.
     due: BTreeMap<Name, Timestamp>,
 }
@@ -93,7 +95,12 @@ impl Retained {
     /// What Home Assistant is to know of a device, or of the gateway, changed.
     fn discovery_changed(&mut self, renderer: &Renderer, owner: Owner) -> Result<(), StoreError> {
         self.stale.extend(renderer.discovery_names(owner, renderer.config.mqtt.discovery.mode)?);
-        renderer.note_entities(owner)
+        if renderer.note_entities(owner)? {
+            self.surplus.insert(owner);
+        } else {
+            self.surplus.remove(&owner);
+        }
+        Ok(())
     }
 
     /// Nothing is to be kept on these topics any more.
@@ -264,8 +271,8 @@ impl Retained {
         let is_newest = self.kept.get(&stamp.name) == Some(&stamp.hash) && !self.stale.contains(&stamp.name);
         match &stamp.name {
             _ if !is_newest => Ok(()),
-            Name::GatewayDiscovery => renderer.told_all(None),
-            Name::Discovery(device) => renderer.told_all(Some(*device)),
+            Name::GatewayDiscovery => self.told_all(renderer, None),
+            Name::Discovery(device) => self.told_all(renderer, Some(*device)),
             _ if !stamp.clears => Ok(()),
             Name::GatewayComponent(component, key) => {
                 self.kept.remove(&stamp.name);
@@ -283,5 +290,13 @@ impl Retained {
             }
             _ => Ok(()),
         }
+    }
+
+    fn told_all(&mut self, renderer: &Renderer, owner: Owner) -> Result<(), StoreError> {
+        if self.surplus.contains(&owner) {
+            renderer.told_all(owner)?;
+            self.surplus.remove(&owner);
+        }
+        Ok(())
     }
 }

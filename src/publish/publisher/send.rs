@@ -10,13 +10,17 @@ use crate::store::StoreError;
 
 /// A retained document is sent after so many events, while events wait: in a backlog the next event of a device makes its
 /// state out of date before anybody has read it.
-const EVENTS_IN_TURN: u8 = 10;
+const EVENTS_IN_TURN: u8 = 20;
 
 impl Publisher {
     /// Hands over as much as there is room for, and has it written together.
     pub(super) fn send(&mut self) {
         self.fill();
         self.link.flush();
+        if self.online.is_some_and(|(epoch, _)| !self.link.has_room(epoch)) {
+            let prepared = self.outbox.prepare(&self.renderer);
+            self.unless_failed(prepared);
+        }
     }
 
     fn fill(&mut self) {
