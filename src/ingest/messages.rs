@@ -178,22 +178,24 @@ impl Room {
         cursor: Option<&str>,
     ) -> Outcome {
         let mut odd = None;
-        let mut pieces = Pieces::of(span);
+        let mut pieces = Pieces::of(span, MOST_UPLINKS);
         while let Some(piece) = pieces.next() {
             let (found, end) = match piece {
                 Piece::Have(found, end) => (found, end),
                 Piece::Ask(span) => {
                     let asked_at = clock::now();
-                    let found = self.collect(cloud, job, of, span).await?;
+                    let enough = pieces.enough(span);
+                    let found = self.collect(cloud, job, of, span, enough).await?;
                     let newest = found.uplinks.iter().map(|uplink| uplink.time).max();
                     let end = span.to.unwrap_or_else(|| reached(asked_at, found.date, newest));
                     if let Some(left_at) = found.left_at {
                         if !pieces.cut(span, found, left_at, end) {
-                            let why = format!("more than {MOST_UPLINKS} messages within seconds");
+                            let why = format!("more than {enough} messages within seconds");
                             return Err(Error::Malformed { asked: "messages".to_owned(), why }.into());
                         }
                         continue;
                     }
+                    pieces.whole(span, found.uplinks.len());
                     (found, end)
                 }
             };
@@ -204,7 +206,14 @@ impl Room {
         Ok(odd)
     }
 
-    async fn collect(&self, cloud: &Sigfox, job: Job, of: &Of<'_>, span: Span) -> Result<Found, Failure> {
+    async fn collect(
+        &self,
+        cloud: &Sigfox,
+        job: Job,
+        of: &Of<'_>,
+        span: Span,
+        enough: usize,
+    ) -> Result<Found, Failure> {
         let window = Window { since: Some(span.from), before: span.to };
         let (mut pages, asked): (Pages<Message>, String) = match of {
             Of::Type(listed) => {
@@ -250,7 +259,7 @@ impl Room {
                 }
             }
             oldest = oldest.into_iter().chain(page.oldest).min();
-            if found.uplinks.len() > MOST_UPLINKS {
+            if found.uplinks.len() > enough {
                 found.left_at = Some(oldest.unwrap_or(span.from).max(span.from));
                 break;
             }

@@ -8,10 +8,15 @@ use crate::model::{DownlinkPayload, SourceName, Timestamp, Uplink};
 
 /// A sweep that finds more than this is cut into smaller ones, oldest first: a year of backfill needs no more
 /// memory than a day, and its first messages are published while the next are asked for.
-pub(super) const MOST_UPLINKS: usize = 2_500;
+pub(super) const MOST_UPLINKS: usize = 5_000;
 
 /// So many looks of a sweep that were cut short wait in memory for what is older; others are asked for again.
-const MOST_AT_HAND: usize = 2;
+const MOST_AT_HAND: usize = 4;
+
+/// Pieces are no shorter than this, which is much to what they share,
+const SHORTEST_STEP: Duration = Duration::from_secs(8);
+/// and a span of this length is not cut.
+const SHORTEST: Duration = Duration::from_secs(10);
 
 /// Two windows share this much, because no document says whether their borders belong to them.
 const SHARED: Duration = Duration::from_secs(2);
@@ -41,21 +46,8 @@ impl Span {
         time >= self.from && self.to.is_none_or(|to| time < to)
     }
 
-    /// Pieces, the last first, at least so many, of which each holds less than [`MOST_UPLINKS`] if those `covered` so
-    /// long a time.
-    fn cut(self, end: Timestamp, covered: Duration, least: u128) -> impl Iterator<Item = Self> {
-        let whole = end.since(self.from);
-        let most = (whole.as_millis() / (2 * SHARED).as_millis()).clamp(least, 1000);
-        // Some more pieces than the density says: a piece that overflows costs many requests.
-        let count = (whole.as_millis() * 5 / 4).div_ceil(covered.as_millis()).clamp(least, most);
-        let count = u32::try_from(count).unwrap_or(2);
-        let piece = whole / count;
-        (0..count).rev().map(move |n| {
-            let last = n + 1 == count;
-            let from =
-                if n == 0 { self.from } else { self.from.plus(piece * n).minus(SHARED).max(self.from) };
-            Self { from, to: if last { self.to } else { Some(self.from.plus(piece * (n + 1))) } }
-        })
+    fn length(self) -> Option<Duration> {
+        self.to.map(|to| to.since(self.from))
     }
 }
 
@@ -63,8 +55,12 @@ impl Span {
 #[derive(Debug)]
 pub(super) struct Pieces {
     /// The next is the last.
-    left: Vec<Piece>,
+    left: Vec<Waiting>,
     at_hand: usize,
+    /// How many messages a look may find; pieces are to hold two fifths of it.
+    most: usize,
+    /// Whether what is next is the rest of what was given out last.
+    is_rest: bool,
 }
 
 /// A piece of a sweep.
@@ -76,38 +72,80 @@ pub(super) enum Piece {
     Have(Found, Timestamp),
 }
 
+/// What waits for its turn.
+#[derive(Debug)]
+enum Waiting {
+    /// To be asked for in pieces of this length, which changes with what is found.
+    Ask(Span, Duration),
+    Have(Found, Timestamp),
+}
+
 impl Pieces {
-    pub(super) fn of(span: Span) -> Self {
-        Self { left: vec![Piece::Ask(span)], at_hand: 0 }
+    pub(super) fn of(span: Span, most: usize) -> Self {
+        Self { left: vec![Waiting::Ask(span, Duration::ZERO)], at_hand: 0, most, is_rest: false }
     }
 
     pub(super) fn next(&mut self) -> Option<Piece> {
-        let next = self.left.pop();
-        self.at_hand -= usize::from(matches!(next, Some(Piece::Have(..))));
-        next
+        self.is_rest = false;
+        match self.left.pop()? {
+            Waiting::Ask(span, step) => {
+                let end = span.from.plus(SHARED).plus(step);
+                if span.to.is_none_or(|to| to <= end) {
+                    return Some(Piece::Ask(span));
+                }
+                self.is_rest = true;
+                self.left.push(Waiting::Ask(Span { from: end.minus(SHARED), to: span.to }, step));
+                Some(Piece::Ask(Span { from: span.from, to: Some(end) }))
+            }
+            Waiting::Have(found, end) => {
+                self.at_hand -= 1;
+                Some(Piece::Have(found, end))
+            }
+        }
     }
 
-    /// A span up to `end` holds more than is kept in memory: what was `found` reaches back to `left_at`. Looks at the
-    /// span in pieces instead; says no if it is too short to be cut.
-    pub(super) fn cut(&mut self, span: Span, found: Found, left_at: Timestamp, end: Timestamp) -> bool {
-        let border = left_at.plus(SHARED);
-        if found.is_in_order && self.at_hand < MOST_AT_HAND && border < end {
-            self.at_hand += 1;
-            self.left.push(Piece::Have(found, end));
-            let older = Span { from: span.from, to: Some(border) };
-            self.ask(older.cut(border, end.since(left_at), 1));
-            return true;
+    /// How many messages a look into a span may find before it is cut short; more where it is too short for pieces.
+    pub(super) fn enough(&self, span: Span) -> usize {
+        if span.length().is_some_and(|length| length <= SHORTEST) { 4 * self.most } else { self.most }
+    }
+
+    /// So many messages lay in a span: what follows it is looked at in pieces that hold enough.
+    pub(super) fn whole(&mut self, span: Span, many: usize) {
+        if let (true, Some(length), Some(Waiting::Ask(_, step))) =
+            (self.is_rest, span.length(), self.left.last_mut())
+        {
+            let usual = u32::try_from(self.most * 2 / 5).unwrap_or(u32::MAX);
+            // That it holds next to nothing does not say that what follows does.
+            let many = u32::try_from(many).unwrap_or(u32::MAX).max(usual / 2).max(1);
+            *step = (length.saturating_mul(usual) / many).max(SHORTEST_STEP);
         }
-        let end = end.max(left_at);
-        if end.since(span.from) < 4 * SHARED {
+    }
+
+    /// A span up to `end` holds more than a look may find: what was `found` reaches back to `left_at`. Looks at the span
+    /// in pieces instead; says no if it is too short to be cut.
+    pub(super) fn cut(&mut self, span: Span, found: Found, left_at: Timestamp, end: Timestamp) -> bool {
+        let step = (end.since(left_at) * 2 / 5).max(SHORTEST_STEP);
+        let border = left_at.plus(SHARED);
+        let length = end.since(span.from);
+        if length <= SHORTEST {
             return false;
         }
-        self.ask(span.cut(end, end.since(left_at).max(SHARED), 2));
+        if found.is_in_order && border < end {
+            if self.at_hand < MOST_AT_HAND {
+                self.at_hand += 1;
+                self.left.push(Waiting::Have(found, end));
+            } else {
+                self.left.push(Waiting::Ask(Span { from: left_at, to: span.to }, step));
+            }
+            self.left.push(Waiting::Ask(Span { from: span.from, to: Some(border) }, step));
+            return true;
+        }
+        if span.to.is_none() {
+            self.left.push(Waiting::Ask(Span { from: end.minus(SHARED), to: None }, step));
+        }
+        let step = step.min(length / 2).max(SHORTEST_STEP);
+        self.left.push(Waiting::Ask(Span { from: span.from, to: Some(end) }, step));
         true
-    }
-
-    fn ask(&mut self, spans: impl Iterator<Item = Span>) {
-        self.left.extend(spans.map(Piece::Ask));
     }
 }
 
@@ -216,21 +254,23 @@ mod tests {
         ) {
             times.sort_unstable();
             // So many within seconds cannot be cut.
-            prop_assume!(times.windows(enough / 2).all(|some| some[some.len() - 1] - some[0] > 8));
+            prop_assume!(times.windows(enough * 2).all(|some| some[some.len() - 1] - some[0] > 10));
             let span = Span { from: at(0), to: (!open).then_some(at(100_000)) };
-            let mut pieces = Pieces::of(span);
+            let mut pieces = Pieces::of(span, enough);
             let (mut kept, mut reached, mut looks) = (BTreeSet::new(), at(0), 0);
             while let Some(piece) = pieces.next() {
-                prop_assert!(pieces.left.iter().filter(|piece| matches!(piece, Piece::Have(..))).count() <= MOST_AT_HAND);
+                prop_assert!(pieces.at_hand <= MOST_AT_HAND);
                 let (found, end) = match piece {
                     Piece::Have(found, end) => (found, end),
                     Piece::Ask(span) => {
                         looks += 1;
-                        let (found, end) = (look(&times, span, enough, is_in_order), span.to.unwrap_or(at(100_000)));
+                        let found = look(&times, span, pieces.enough(span), is_in_order);
+                        let end = span.to.unwrap_or(at(100_000));
                         if let Some(left_at) = found.left_at {
                             prop_assert!(pieces.cut(span, found, left_at, end), "{span:?} cannot be cut");
                             continue;
                         }
+                        pieces.whole(span, found.uplinks.len());
                         (found, end)
                     }
                 };
@@ -251,28 +291,52 @@ mod tests {
     fn what_a_look_found_before_it_was_cut_short_is_not_asked_for_again() {
         let times: Vec<i64> = (0..100_000).step_by(100).collect();
         let span = Span { from: at(0), to: None };
-        let mut pieces = Pieces::of(span);
-        let found = look(&times, span, 199, true);
+        let mut pieces = Pieces::of(span, 199);
+        let found = look(&times, span, pieces.enough(span), true);
         let left_at = found.left_at.unwrap();
         assert_eq!(left_at, at(80_000));
         assert!(matches!(pieces.next(), Some(Piece::Ask(_))));
         assert!(pieces.cut(span, found, left_at, at(100_000)));
-        let Some(Piece::Have(found, end)) = pieces.left.first() else { panic!("{pieces:?}") };
-        assert_eq!((found.uplinks.len(), *end), (200, at(100_000)));
-        let asks: Vec<_> = pieces.left[1..]
-            .iter()
-            .map(|piece| match piece {
-                Piece::Ask(span) => *span,
-                Piece::Have(..) => panic!("two at hand"),
-            })
-            .collect();
-        assert_eq!((asks[0].to, asks.last().unwrap().from, asks.len()), (Some(at(80_002)), at(0), 6));
+        let mut asked = Vec::new();
+        while let Some(Piece::Ask(span)) = pieces.next() {
+            pieces.whole(span, look(&times, span, 199, true).uplinks.len());
+            asked.push((span.from.since(at(0)).as_secs(), span.to.unwrap().since(at(0)).as_secs()));
+        }
+        assert_eq!((asked[0], asked.len(), asked[10].1), ((0, 8_002), 11, 80_002), "{asked:?}");
+        assert!(asked.windows(2).all(|pair| pair[1].0 + 2 == pair[0].1), "{asked:?}");
+        assert!(pieces.left.is_empty(), "what was found came last");
+    }
+
+    #[test]
+    fn silence_is_crossed_in_ever_longer_pieces() {
+        let times: Vec<i64> = (99_000..100_000).collect();
+        let span = Span { from: at(0), to: None };
+        let mut pieces = Pieces::of(span, 199);
+        let (mut looks, mut kept) = (0, BTreeSet::new());
+        while let Some(piece) = pieces.next() {
+            let found = match piece {
+                Piece::Have(found, _) => found,
+                Piece::Ask(span) => {
+                    looks += 1;
+                    let found = look(&times, span, pieces.enough(span), true);
+                    if let Some(left_at) = found.left_at {
+                        assert!(pieces.cut(span, found, left_at, span.to.unwrap_or(at(100_000))));
+                        continue;
+                    }
+                    pieces.whole(span, found.uplinks.len());
+                    found
+                }
+            };
+            kept.extend(found.uplinks.iter().map(|uplink| uplink.time));
+        }
+        assert_eq!(kept.len(), times.len());
+        assert!(looks < 50, "{looks} looks");
     }
 
     #[test]
     fn a_span_of_an_instant_is_not_cut() {
         let span = Span { from: at(100), to: Some(at(103)) };
-        let mut pieces = Pieces::of(span);
+        let mut pieces = Pieces::of(span, 99);
         assert!(!pieces.cut(span, look(&[100, 101, 102], span, 2, false), at(100), at(103)));
         assert!(!pieces.cut(span, look(&[102; 300], span, 99, true), at(102), at(103)));
     }

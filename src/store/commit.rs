@@ -81,17 +81,8 @@ impl Commit {
         self.writes.values().map(BTreeMap::len).sum()
     }
 
-    /// Writes all of it or nothing to the trees of its places. A single write is whole by itself; before a transaction
-    /// sled hands its buffer to the disk.
+    /// Writes all of it or nothing to the trees of its places.
     pub(super) fn write_to(&self, trees: &[sled::Tree]) -> Result<(), TransactionError<()>> {
-        let mut writes = self.writes.values().flatten();
-        if let (Some((key, value)), None, [tree]) = (writes.next(), writes.next(), trees) {
-            match value {
-                Some(value) => tree.insert(key, value.as_slice())?,
-                None => tree.remove(key)?,
-            };
-            return Ok(());
-        }
         let batches: Vec<sled::Batch> = self.writes.values().map(batch).collect();
         trees.transaction(|views| {
             for (view, batch) in views.iter().zip(&batches) {
