@@ -43,13 +43,9 @@ impl Renderer {
         Ok(entities != current)
     }
 
-    /// The broker has a whole device's discovery: what is no more is taken back.
+    /// The broker has a whole device's discovery, and with it what is no more was taken back.
     pub(super) fn told_all(&self, owner: Owner) -> Result<(), StoreError> {
-        let current = self.current(owner)?;
-        if note::entities(&self.store, owner)? == current {
-            return Ok(());
-        }
-        note::set_entities(&self.store, owner, &current)
+        note::set_entities(&self.store, owner, &self.current(owner)?)
     }
 
     /// The broker keeps nothing about an entity any more.
