@@ -184,13 +184,12 @@ impl Room {
                 Piece::Have(found, end) => (found, end),
                 Piece::Ask(span) => {
                     let asked_at = clock::now();
-                    let enough = pieces.enough(span);
-                    let found = self.collect(cloud, job, of, span, enough).await?;
+                    let found = self.collect(cloud, job, of, span, &pieces).await?;
                     let newest = found.uplinks.iter().map(|uplink| uplink.time).max();
                     let end = span.to.unwrap_or_else(|| reached(asked_at, found.date, newest));
                     if let Some(left_at) = found.left_at {
                         if !pieces.cut(span, found, left_at, end) {
-                            let why = format!("more than {enough} messages within seconds");
+                            let why = format!("more than {} messages within seconds", pieces.enough(span));
                             return Err(Error::Malformed { asked: "messages".to_owned(), why }.into());
                         }
                         continue;
@@ -212,7 +211,7 @@ impl Room {
         job: Job,
         of: &Of<'_>,
         span: Span,
-        enough: usize,
+        pieces: &Pieces,
     ) -> Result<Found, Failure> {
         let window = Window { since: Some(span.from), before: span.to };
         let (mut pages, asked): (Pages<Message>, String) = match of {
@@ -259,8 +258,9 @@ impl Room {
                 }
             }
             oldest = oldest.into_iter().chain(page.oldest).min();
-            if found.uplinks.len() > enough {
-                found.left_at = Some(oldest.unwrap_or(span.from).max(span.from));
+            let reached = oldest.unwrap_or(span.from).max(span.from);
+            if pieces.is_enough(span, &found, reached) {
+                found.left_at = Some(reached);
                 break;
             }
             // A cloud that ignores `since` would lead us through all of its history.

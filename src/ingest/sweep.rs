@@ -109,22 +109,34 @@ impl Pieces {
         if span.length().is_some_and(|length| length <= SHORTEST) { 4 * self.most } else { self.most }
     }
 
+    /// Whether a look into a span is to be left, having found so much back to `oldest`: because that is enough, or, so
+    /// that the oldest messages need not wait, because the rest will be too much if it is as dense.
+    pub(super) fn is_enough(&self, span: Span, found: &Found, oldest: Timestamp) -> bool {
+        let many = found.uplinks.len();
+        let covered = || {
+            let newest = found.uplinks.iter().map(|uplink| uplink.time).max();
+            newest.map_or(Duration::ZERO, |newest| newest.since(oldest))
+        };
+        let is_telling = many > self.most / 10 && covered() > SHORTEST;
+        many > self.enough(span)
+            || (is_telling && oldest.since(span.from) > as_dense(covered(), many, self.most))
+    }
+
     /// So many messages lay in a span: what follows it is looked at in pieces that hold enough.
     pub(super) fn whole(&mut self, span: Span, many: usize) {
         if let (true, Some(length), Some(Waiting::Ask(_, step))) =
             (self.is_rest, span.length(), self.left.last_mut())
         {
-            let usual = u32::try_from(self.most * 2 / 5).unwrap_or(u32::MAX);
+            let usual = self.most * 2 / 5;
             // That it holds next to nothing does not say that what follows does: half as long again is enough.
-            let many = u32::try_from(many).unwrap_or(u32::MAX).max(usual * 2 / 3).max(1);
-            *step = (length.saturating_mul(usual) / many).max(SHORTEST_STEP);
+            *step = as_dense(length, many.max(usual * 2 / 3), usual).max(SHORTEST_STEP);
         }
     }
 
     /// A span up to `end` holds more than a look may find: what was `found` reaches back to `left_at`. Looks at the span
     /// in pieces instead; says no if it is too short to be cut.
     pub(super) fn cut(&mut self, span: Span, found: Found, left_at: Timestamp, end: Timestamp) -> bool {
-        let step = (end.since(left_at) * 2 / 5).max(SHORTEST_STEP);
+        let step = as_dense(end.since(left_at), found.uplinks.len(), self.most * 2 / 5).max(SHORTEST_STEP);
         let border = left_at.plus(SHARED);
         let length = end.since(span.from);
         if length <= SHORTEST {
@@ -147,6 +159,12 @@ impl Pieces {
         self.left.push(Waiting::Ask(Span { from: span.from, to: Some(end) }, step));
         true
     }
+}
+
+/// The length of a span that holds `wanted` messages if `many` lie in one of `length`.
+fn as_dense(length: Duration, many: usize, wanted: usize) -> Duration {
+    let part = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    length.saturating_mul(part(wanted)) / part(many).max(1)
 }
 
 /// What one sweep of a span found.
@@ -226,15 +244,16 @@ mod tests {
         }
     }
 
-    /// What a cloud with messages at these seconds answers to a look that has enough with so many, in pages of ten.
-    fn look(times: &[i64], span: Span, enough: usize, is_in_order: bool) -> Found {
+    /// What a cloud with messages at these seconds answers to a look, in pages of ten.
+    fn look(times: &[i64], span: Span, pieces: &Pieces, is_in_order: bool) -> Found {
         let mut found = Found { whole: true, is_in_order, ..Found::default() };
         let of_span: Vec<Timestamp> =
             times.iter().rev().map(|time| at(*time)).filter(|time| span.holds(*time)).collect();
         for page in of_span.chunks(10) {
             found.uplinks.extend(page.iter().map(|time| uplink_at(*time)));
-            if found.uplinks.len() > enough {
-                found.left_at = page.last().copied();
+            let oldest = page.last().copied();
+            if oldest.is_some_and(|oldest| pieces.is_enough(span, &found, oldest)) {
+                found.left_at = oldest;
                 break;
             }
         }
@@ -264,7 +283,7 @@ mod tests {
                     Piece::Have(found, end) => (found, end),
                     Piece::Ask(span) => {
                         looks += 1;
-                        let found = look(&times, span, pieces.enough(span), is_in_order);
+                        let found = look(&times, span, &pieces, is_in_order);
                         let end = span.to.unwrap_or(at(100_000));
                         if let Some(left_at) = found.left_at {
                             prop_assert!(pieces.cut(span, found, left_at, end), "{span:?} cannot be cut");
@@ -292,17 +311,17 @@ mod tests {
         let times: Vec<i64> = (0..100_000).step_by(100).collect();
         let span = Span { from: at(0), to: None };
         let mut pieces = Pieces::of(span, 199);
-        let found = look(&times, span, pieces.enough(span), true);
+        let found = look(&times, span, &pieces, true);
         let left_at = found.left_at.unwrap();
-        assert_eq!(left_at, at(80_000));
+        assert_eq!(left_at, at(98_000), "a tenth of a look tells");
         assert!(matches!(pieces.next(), Some(Piece::Ask(_))));
         assert!(pieces.cut(span, found, left_at, at(100_000)));
         let mut asked = Vec::new();
         while let Some(Piece::Ask(span)) = pieces.next() {
-            pieces.whole(span, look(&times, span, 199, true).uplinks.len());
+            pieces.whole(span, look(&times, span, &pieces, true).uplinks.len());
             asked.push((span.from.since(at(0)).as_secs(), span.to.unwrap().since(at(0)).as_secs()));
         }
-        assert_eq!((asked[0], asked.len(), asked[10].1), ((0, 8_002), 11, 80_002), "{asked:?}");
+        assert_eq!((asked[0], asked.len(), asked[12].1), ((0, 7_902), 13, 98_002), "{asked:?}");
         assert!(asked.windows(2).all(|pair| pair[1].0 + 2 == pair[0].1), "{asked:?}");
         assert!(pieces.left.is_empty(), "what was found came last");
     }
@@ -318,7 +337,7 @@ mod tests {
                 Piece::Have(found, _) => found,
                 Piece::Ask(span) => {
                     looks += 1;
-                    let found = look(&times, span, pieces.enough(span), true);
+                    let found = look(&times, span, &pieces, true);
                     if let Some(left_at) = found.left_at {
                         assert!(pieces.cut(span, found, left_at, span.to.unwrap_or(at(100_000))));
                         continue;
@@ -337,7 +356,10 @@ mod tests {
     fn a_span_of_an_instant_is_not_cut() {
         let span = Span { from: at(100), to: Some(at(103)) };
         let mut pieces = Pieces::of(span, 99);
-        assert!(!pieces.cut(span, look(&[100, 101, 102], span, 2, false), at(100), at(103)));
-        assert!(!pieces.cut(span, look(&[102; 300], span, 99, true), at(102), at(103)));
+        for (times, left_at, is_in_order) in [([100; 400], at(100), false), ([102; 400], at(102), true)] {
+            let found = look(&times, span, &pieces, is_in_order);
+            assert_eq!((found.uplinks.len(), found.left_at), (400, Some(left_at)));
+            assert!(!pieces.cut(span, found, left_at, at(103)));
+        }
     }
 }

@@ -77,10 +77,18 @@ async fn a_second_daemon_on_a_data_directory_is_refused_in_a_sentence() {
     assert_eq!(first.terminate().await.code(), Some(0));
 }
 
-#[test]
-fn a_store_of_a_newer_program_is_refused_in_a_sentence() {
+#[tokio::test]
+async fn a_store_of_a_newer_program_is_refused_in_a_sentence() {
     let gateway = gateway();
-    let newer = sled::open(gateway.data().join("store-1")).unwrap();
+    let path = gateway.data().join("store-1");
+    let mut opened = None;
+    // sled's threads let go of the file a moment after the handle that wrote it is gone.
+    eventually("the store to be free", || {
+        opened = sled::open(&path).ok();
+        opened.is_some()
+    })
+    .await;
+    let newer = opened.unwrap();
     newer.open_tree("meta").unwrap().insert("schema", &99_u32.to_be_bytes()).unwrap();
     newer.flush().unwrap();
     drop(newer);
