@@ -116,6 +116,7 @@ fn state(event: &sigfox2mqtt::model::Event) -> Option<(DeviceId, DeviceState)> {
     let mut fields = Fields::new();
     fields.insert("level".to_owned(), 1.23.into());
     fields.insert("battery".to_owned(), 3540.into());
+    let fields = fields.into();
     let state = DeviceState { newest: uplink.id(), time: uplink.time, fields, location: uplink.location };
     Some((uplink.device, state))
 }

@@ -12,6 +12,7 @@ use super::Error;
 use super::altair::TokenKeeper;
 use super::body::read_error;
 use super::http::{Answer, Ask, Content, Http};
+use super::row::Json;
 use super::soracom::{Session, SessionKeeper};
 
 /// An API that can be asked. Clones share connections, ceilings and the session.
@@ -123,7 +124,7 @@ fn ask(request: &Request, mut headers: HeaderMap) -> Ask<'_> {
 }
 
 /// How the JSON of an answer becomes a value; the error says what is wrong with it.
-pub(super) type Read<T> = fn(&Value) -> Result<T, String>;
+pub(super) type Read<T> = fn(&Json<'_>) -> Result<T, String>;
 
 /// One call that can be made. Nothing is sent before `send`.
 pub struct Call<T> {
@@ -162,7 +163,7 @@ impl<T> Call<T> {
     pub async fn send(self) -> Result<T, Error> {
         let read = self.read;
         let (value, asked) = self.answer().await?;
-        read(&value).map_err(|why| Error::Malformed { asked, why })
+        read(&Json::from(&value)).map_err(|why| Error::Malformed { asked, why })
     }
 
     /// Makes the call and gives the cloud's own JSON; null where it answers without a body.
@@ -187,6 +188,6 @@ impl<T> Call<T> {
 }
 
 /// Nothing to read: the call is done.
-pub(super) fn done(_: &Value) -> Result<(), String> {
+pub(super) fn done(_: &Json<'_>) -> Result<(), String> {
     Ok(())
 }

@@ -2,24 +2,23 @@
 
 use reqwest::header::HeaderMap;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::Value;
 
 use super::Error;
 use super::http::Answer;
-use super::row::Row;
+use super::row::{Json, Row};
 
 /// A page as it came.
 #[derive(Debug)]
-pub(super) struct Body {
-    pub(super) rows: Vec<Value>,
+pub(super) struct Body<'a> {
+    pub(super) rows: Vec<Json<'a>>,
     /// Sigfox: the address of the next page.
     pub(super) next: Option<String>,
     /// Soracom, Altair: the key of the next page.
     pub(super) key: Option<String>,
 }
 
-impl Body {
-    pub(super) fn of(answer: &Answer, asked: &str) -> Result<Self, Error> {
+impl<'a> Body<'a> {
+    pub(super) fn of(answer: &'a Answer, asked: &str) -> Result<Self, Error> {
         let body: Self =
             serde_json::from_slice(&answer.body).map_err(|error| read_error(&error, &answer.body, asked))?;
         Ok(Self { key: next_key(&answer.headers).or(body.key), ..body })
@@ -50,7 +49,7 @@ fn next_key(headers: &HeaderMap) -> Option<String> {
     Some(key.1.into_owned()).filter(|key| !key.is_empty())
 }
 
-impl<'de> Deserialize<'de> for Body {
+impl<'de> Deserialize<'de> for Body<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(BodyVisitor)
     }
@@ -59,19 +58,19 @@ impl<'de> Deserialize<'de> for Body {
 struct BodyVisitor;
 
 impl<'de> Visitor<'de> for BodyVisitor {
-    type Value = Body;
+    type Value = Body<'de>;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("an object with a list `data`, or a list")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Body, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Body<'de>, A::Error> {
         let (mut rows, mut next, mut key_of_next) = (None, None, None);
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
-                "data" => rows = Some(map.next_value::<Vec<Value>>()?),
+                "data" => rows = Some(map.next_value::<Vec<Json<'_>>>()?),
                 "paging" => {
-                    let paging = map.next_value::<Value>()?;
+                    let paging = map.next_value::<Json<'_>>()?;
                     next = Row::of(&paging).and_then(|paging| paging.name("next"));
                     key_of_next = Row::of(&paging).and_then(|paging| paging.name("next_cursor"));
                 }
@@ -82,7 +81,7 @@ impl<'de> Visitor<'de> for BodyVisitor {
         Ok(Body { rows, next, key: key_of_next })
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Body, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Body<'de>, A::Error> {
         let mut rows = Vec::new();
         while let Some(row) = seq.next_element()? {
             rows.push(row);
@@ -95,15 +94,17 @@ impl<'de> Visitor<'de> for BodyVisitor {
 mod tests {
     use super::*;
 
-    fn body(text: &str) -> Result<Body, Error> {
-        Body::of(&Answer { headers: HeaderMap::new(), body: text.as_bytes().to_vec() }, "x")
+    /// Where the next page of an answer is.
+    fn next(text: &str) -> Result<Option<String>, Error> {
+        let answer = Answer { headers: HeaderMap::new(), body: text.as_bytes().to_vec() };
+        Ok(Body::of(&answer, "x")?.next)
     }
 
     #[test]
     fn three_ways_to_say_no_more() {
         for text in [r#"{"data":[],"paging":{}}"#, r#"{"data":[]}"#, r#"{"data":[],"paging":{"next":null}}"#]
         {
-            assert_eq!(body(text).unwrap().next, None, "{text}");
+            assert_eq!(next(text).unwrap(), None, "{text}");
         }
     }
 
@@ -115,7 +116,7 @@ mod tests {
             (r#"{"message":"ok"}"#, "missing field `data` at line 1 column 16"),
             (r#"{"data":[{"#, "EOF while parsing an object at line 1 column 10"),
         ] {
-            let Err(Error::Malformed { why: found, .. }) = body(text) else { panic!("{text}") };
+            let Err(Error::Malformed { why: found, .. }) = next(text) else { panic!("{text}") };
             assert_eq!(found, why);
         }
     }

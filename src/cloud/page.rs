@@ -13,7 +13,7 @@ use url::Url;
 use super::Error;
 use super::api::{Api, Read, Request};
 use super::body::Body;
-use super::http::NextUrl;
+use super::http::{Answer, NextUrl};
 use super::row::Row;
 use crate::model::Timestamp;
 
@@ -98,6 +98,16 @@ enum Step {
     End,
 }
 
+/// An answer to a question for a page.
+#[derive(Debug)]
+struct Asked {
+    answer: Answer,
+    /// Where it came from.
+    walked: u64,
+    /// What follows if its rows were here already.
+    if_nothing_new: Step,
+}
+
 impl<T> Pages<T> {
     pub(super) fn new(api: &Api, first: Url, asked: String, walk: Walk, read: Read<T>) -> Self {
         let list = List {
@@ -130,7 +140,7 @@ impl<T> Pages<T> {
     /// The same pages with each row as the cloud wrote it.
     #[must_use]
     pub fn raw(self) -> Pages<Value> {
-        Pages { list: self.list, read: |row| Ok(row.clone()) }
+        Pages { list: self.list, read: |row| Ok(row.into()) }
     }
 
     /// The next page; none after the last. After a passing error the same page can be asked for again.
@@ -138,22 +148,27 @@ impl<T> Pages<T> {
     /// # Errors
     /// [`Error::Circle`] ends the list: what came before it is good, but may not be all.
     pub async fn next_page(&mut self) -> Result<Option<Page<T>>, Error> {
-        let Some((body, date)) = self.list.next_body().await? else {
-            return Ok(None);
-        };
-        let oldest = body.rows.iter().filter_map(|row| Row::of(row)?.time("time")).min();
-        let foreign = self.list.go_on(&body, oldest);
-        let mut page = Page { rows: Vec::new(), skipped: Vec::new(), oldest, date, foreign };
-        for row in &body.rows {
-            match (self.read)(row) {
-                Ok(value) => page.rows.push(value),
-                Err(why) => {
-                    let begins = row.to_string().chars().take(120).collect();
-                    page.skipped.push(Skipped { why, begins });
+        while let Some(Asked { answer, walked, if_nothing_new }) = self.list.ask().await? {
+            let body = Body::of(&answer, &self.list.asked)?;
+            if !self.list.is_new(&body, walked, if_nothing_new) {
+                continue;
+            }
+            let oldest = body.rows.iter().filter_map(|row| Row::of(row)?.time("time")).min();
+            let foreign = self.list.go_on(&body, oldest);
+            let mut page =
+                Page { rows: Vec::new(), skipped: Vec::new(), oldest, date: answer.date(), foreign };
+            for row in &body.rows {
+                match (self.read)(row) {
+                    Ok(value) => page.rows.push(value),
+                    Err(why) => {
+                        let begins = row.to_string().chars().take(120).collect();
+                        page.skipped.push(Skipped { why, begins });
+                    }
                 }
             }
+            return Ok(Some(page));
         }
-        Ok(Some(page))
+        Ok(None)
     }
 
     /// The rows one by one, over all pages; rows that cannot be read are left out.
@@ -169,8 +184,8 @@ impl<T> Pages<T> {
 }
 
 impl List {
-    /// The next page that brings something new, and the cloud's clock.
-    async fn next_body(&mut self) -> Result<Option<(Body, Option<Timestamp>)>, Error> {
+    /// What the next page is answered with.
+    async fn ask(&mut self) -> Result<Option<Asked>, Error> {
         loop {
             let (url, if_nothing_new) = match &self.step {
                 Step::Ask(url) => (url.clone(), Step::Circle),
@@ -196,25 +211,29 @@ impl List {
                 answer => answer?,
             };
             self.slash = false;
-            let body = Body::of(&answer, &self.asked)?;
-            self.walked.insert(walked);
-            if self.walked.len() > MOST_PAGES {
-                self.step = Step::Circle;
-                continue;
-            }
-            let rows: HashSet<u64> = body.rows.iter().map(hash).collect();
-            let held = rows.iter().fold(0, |sum: u64, row| sum.wrapping_add(*row));
-            if !rows.is_empty() && (rows.is_subset(&self.last_page) || !self.pages.insert(held)) {
-                self.step = if_nothing_new;
-                continue;
-            }
-            self.last_page = rows;
-            return Ok(Some((body, answer.date())));
+            return Ok(Some(Asked { answer, walked, if_nothing_new }));
         }
     }
 
+    /// Whether a page brings something new, and there may be such pages still.
+    fn is_new(&mut self, body: &Body<'_>, walked: u64, if_nothing_new: Step) -> bool {
+        self.walked.insert(walked);
+        if self.walked.len() > MOST_PAGES {
+            self.step = Step::Circle;
+            return false;
+        }
+        let rows: HashSet<u64> = body.rows.iter().map(hash).collect();
+        let held = rows.iter().fold(0, |sum: u64, row| sum.wrapping_add(*row));
+        if !rows.is_empty() && (rows.is_subset(&self.last_page) || !self.pages.insert(held)) {
+            self.step = if_nothing_new;
+            return false;
+        }
+        self.last_page = rows;
+        true
+    }
+
     /// Finds out which page comes after this one; says the host of a link that must not be followed.
-    fn go_on(&mut self, body: &Body, oldest: Option<Timestamp>) -> Option<String> {
+    fn go_on(&mut self, body: &Body<'_>, oldest: Option<Timestamp>) -> Option<String> {
         self.rows += body.rows.len();
         let mut foreign = None;
         self.step = match (self.walk, &body.next, &body.key) {

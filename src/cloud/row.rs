@@ -1,30 +1,34 @@
 //! Reads JSON objects as the clouds really print them: numbers and booleans as strings, the string "null",
 //! one thing where the documents say a list, times in seconds or milliseconds. Absent and unreadable are one.
 
-use serde_json::{Map, Value};
+use serde_json::Number;
+use serde_json_borrow::ObjectAsVec;
 
 use crate::model::Timestamp;
 
+/// What an answer holds; texts and keys are those of the answer itself.
+pub(super) type Json<'a> = serde_json_borrow::Value<'a>;
+
 /// One JSON object of an answer.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Row<'a>(&'a Map<String, Value>);
+pub(super) struct Row<'a>(&'a ObjectAsVec<'a>);
 
 impl<'a> Row<'a> {
     /// The row, if the value is an object.
-    pub(super) fn of(value: &'a Value) -> Option<Self> {
+    pub(super) fn of(value: &'a Json<'a>) -> Option<Self> {
         value.as_object().map(Self)
     }
 
     /// The value under a key; none where it is absent, null or the word "null".
-    pub(super) fn value(self, key: &str) -> Option<&'a Value> {
+    pub(super) fn value(self, key: &str) -> Option<&'a Json<'a>> {
         self.0.get(key).filter(|value| !value.is_null() && value.as_str() != Some("null"))
     }
 
     /// Text; a bare number is its digits.
     pub(super) fn text(self, key: &str) -> Option<String> {
         match self.value(key)? {
-            Value::String(text) => Some(text.clone()),
-            Value::Number(number) => Some(number.to_string()),
+            Json::Str(text) => Some(text.clone().into_owned()),
+            Json::Number(number) => Some(Number::from(*number).to_string()),
             _ => None,
         }
     }
@@ -47,8 +51,8 @@ impl<'a> Row<'a> {
     /// True or false as a boolean, a word or a number.
     pub(super) fn flag(self, key: &str) -> Option<bool> {
         match self.value(key)? {
-            Value::Bool(flag) => Some(*flag),
-            Value::String(word) => match word.to_ascii_lowercase().as_str() {
+            Json::Bool(flag) => Some(*flag),
+            Json::Str(word) => match word.to_ascii_lowercase().as_str() {
                 "true" | "1" => Some(true),
                 "false" | "0" => Some(false),
                 _ => None,
@@ -74,7 +78,7 @@ impl<'a> Row<'a> {
     /// The objects of a list, or the one object that stands in its place.
     pub(super) fn objects(self, key: &str) -> Vec<Row<'a>> {
         match self.value(key) {
-            Some(Value::Array(items)) => items.iter().filter_map(Row::of).collect(),
+            Some(Json::Array(items)) => items.iter().filter_map(Row::of).collect(),
             Some(one) => Row::of(one).into_iter().collect(),
             None => Vec::new(),
         }
@@ -86,24 +90,24 @@ impl<'a> Row<'a> {
     }
 }
 
-fn number(value: &Value) -> Option<f64> {
+fn number(value: &Json<'_>) -> Option<f64> {
     match value {
-        Value::Number(number) => number.as_f64(),
-        Value::String(text) => text.trim().parse().ok(),
+        Json::Number(number) => number.as_f64(),
+        Json::Str(text) => text.trim().parse().ok(),
         _ => None,
     }
     .filter(|number: &f64| number.is_finite())
 }
 
-fn integer(value: &Value) -> Option<i64> {
+fn integer(value: &Json<'_>) -> Option<i64> {
     let whole = |text: &str| match text.split_once('.') {
         Some((digits, zeros)) if zeros.bytes().all(|byte| byte == b'0') => digits.parse().ok(),
         Some(_) => None,
         None => text.parse().ok(),
     };
     match value {
-        Value::Number(number) => number.as_i64().or_else(|| whole(&number.to_string())),
-        Value::String(text) => whole(text.trim()),
+        Json::Number(number) => number.as_i64().or_else(|| whole(&Number::from(*number).to_string())),
+        Json::Str(text) => whole(text.trim()),
         _ => None,
     }
 }
@@ -111,7 +115,11 @@ fn integer(value: &Value) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
+
+    fn json(value: &Value) -> Json<'_> {
+        value.into()
+    }
 
     #[test]
     fn numbers_come_as_numbers_and_as_text() {
@@ -124,7 +132,7 @@ mod tests {
             (json!([1]), None),
         ] {
             let object = json!({ "rssi": value });
-            assert_eq!(Row::of(&object).unwrap().number("rssi"), expected, "{object}");
+            assert_eq!(Row::of(&json(&object)).unwrap().number("rssi"), expected, "{object}");
         }
     }
 
@@ -139,7 +147,7 @@ mod tests {
             (json!("{seqNumber}"), None),
         ] {
             let object = json!({ "seqNumber": value });
-            assert_eq!(Row::of(&object).unwrap().integer("seqNumber"), expected, "{object}");
+            assert_eq!(Row::of(&json(&object)).unwrap().integer("seqNumber"), expected, "{object}");
         }
     }
 
@@ -153,17 +161,17 @@ mod tests {
             json!("2026-03-02T03:04:05Z"),
         ] {
             let object = json!({ "time": value });
-            assert_eq!(Row::of(&object).unwrap().time("time"), expected, "{object}");
+            assert_eq!(Row::of(&json(&object)).unwrap().time("time"), expected, "{object}");
         }
         let absurd = json!({ "time": -9_007_199_254_740_991_i64 });
-        assert_eq!(Row::of(&absurd).unwrap().time("time"), None);
+        assert_eq!(Row::of(&json(&absurd)).unwrap().time("time"), None);
     }
 
     #[test]
     fn one_object_stands_for_a_list_of_one() {
         for (value, count) in [(json!([{}, {}]), 2), (json!({}), 1), (json!([]), 0), (json!(null), 0)] {
             let object = json!({ "cbStatus": value });
-            assert_eq!(Row::of(&object).unwrap().objects("cbStatus").len(), count, "{object}");
+            assert_eq!(Row::of(&json(&object)).unwrap().objects("cbStatus").len(), count, "{object}");
         }
     }
 
@@ -171,7 +179,7 @@ mod tests {
     fn a_reference_is_an_id_or_an_object_with_one() {
         for value in [json!("002C"), json!({ "id": "002C", "name": "x" })] {
             let object = json!({ "device": value });
-            assert_eq!(Row::of(&object).unwrap().reference("device").as_deref(), Some("002C"));
+            assert_eq!(Row::of(&json(&object)).unwrap().reference("device").as_deref(), Some("002C"));
         }
     }
 }

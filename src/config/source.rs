@@ -112,8 +112,11 @@ impl Filter {
     /// Whether a device is taken.
     #[must_use]
     pub fn takes_device(&self, id: DeviceId) -> bool {
-        let text = id.to_string();
         let any = |patterns: &[String]| {
+            if patterns.is_empty() {
+                return false;
+            }
+            let text = id.to_string();
             patterns.iter().any(|pattern| {
                 pattern.parse::<DeviceId>().is_ok_and(|listed| listed == id)
                     || wildmatch::WildMatch::new_case_insensitive(pattern).matches(&text)

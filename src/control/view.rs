@@ -95,7 +95,7 @@ impl View {
             "gone": device.gone,
             "decoder": self.decoder(device)?.name,
             "tags": device.tags,
-            "fields": state.map(|state| state.fields).unwrap_or_default(),
+            "fields": *state.map(|state| state.fields).unwrap_or_default(),
             "location": location.as_ref().map(Place::from),
         }))
     }

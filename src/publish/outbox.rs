@@ -194,8 +194,8 @@ fn make(
             let decoded = Renderer::decode(profile, uplink);
             renderer.run.count(Count::DecodeError, u64::from(!decoded.errors.is_empty()));
             let mut state = known(uplink.device)?;
-            let is_changed = state::take_uplink(&mut state, uplink, &decoded);
-            (is_changed, state, renderer.uplink(uplink, profile, &decoded))
+            let messages = renderer.uplink(uplink, profile, &decoded);
+            (state::take_uplink(&mut state, uplink, decoded), state, messages)
         }
         Event::Location { device, location, .. } => {
             let mut state = known(*device)?;

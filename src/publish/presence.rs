@@ -80,7 +80,8 @@ impl Renderer {
         let message: Option<Value> = match name {
             Name::GatewayDiscovery if mode == DiscoveryMode::Device => {
                 let entities = self.entities(None)?;
-                Some(self.gateway().itself(&entities, &self.removed(None, &entities)?))
+                let removed = self.removed(None, &entities)?;
+                Some(self.gateway().itself(entities, &removed))
             }
             Name::GatewayComponent(component, key) if mode == DiscoveryMode::Component => {
                 let entities = self.entities(None)?;
@@ -92,7 +93,7 @@ impl Renderer {
                     Some(described) => {
                         let entities = self.gateway().entities(&described);
                         let removed = self.removed(Some(*device), &entities)?;
-                        Some(self.gateway().device(&described, &entities, &removed))
+                        Some(self.gateway().device(&described, entities, &removed))
                     }
                     None => None,
                 }
@@ -146,7 +147,7 @@ impl Renderer {
         let mut names = vec![Name::State(id), Name::Location(id), Name::Availability(id), Name::Downlink(id)];
         if self.config.mqtt.attributes {
             let fields = self.store.device_state(id)?.map(|state| state.fields).unwrap_or_default();
-            names.extend(fields.into_iter().map(|(field, _)| Name::Attribute(id, field)));
+            names.extend(fields.keys().map(|field| Name::Attribute(id, field.clone())));
         }
         Ok(names)
     }

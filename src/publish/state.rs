@@ -1,24 +1,25 @@
 //! What a device's uplinks have told so far, merged over time. Pure.
 
+use std::sync::Arc;
+
 use crate::decode::Decoded;
-use crate::model::{DeviceId, Fields, Location, LocationSource, Timestamp, Uplink, UplinkId, UplinkTail};
+use crate::model::{DeviceId, Location, LocationSource, Timestamp, Uplink, UplinkId, UplinkTail};
 use crate::store::DeviceState;
 
 /// Takes over an uplink; says whether it did, and was not older than what is known.
-pub(super) fn take_uplink(known: &mut Option<DeviceState>, uplink: &Uplink, decoded: &Decoded) -> bool {
+pub(super) fn take_uplink(known: &mut Option<DeviceState>, uplink: &Uplink, decoded: Decoded) -> bool {
     if known.as_ref().is_some_and(|known| is_late(known, uplink)) {
         return false;
     }
     let state = known.get_or_insert_with(|| nothing_yet(uplink.device));
-    for (key, value) in &decoded.fields {
-        match state.fields.get_mut(key) {
-            Some(known) => known.clone_from(value),
-            None => drop(state.fields.insert(key.clone(), value.clone())),
-        }
-    }
     state.newest = uplink.id();
     state.time = uplink.time;
-    state.location = newer(state.location, place_of(uplink, decoded));
+    state.location = newer(state.location, place_of(uplink, &decoded));
+    if state.fields.keys().eq(decoded.fields.keys()) {
+        state.fields = Arc::new(decoded.fields);
+    } else if !decoded.fields.is_empty() {
+        Arc::make_mut(&mut state.fields).extend(decoded.fields);
+    }
     true
 }
 
@@ -26,7 +27,7 @@ fn nothing_yet(device: DeviceId) -> DeviceState {
     DeviceState {
         newest: UplinkId { device, seconds: 0, tail: UplinkTail::Crc(0) },
         time: Timestamp::default(),
-        fields: Fields::new(),
+        fields: Arc::default(),
         location: None,
     }
 }
@@ -101,7 +102,7 @@ mod tests {
     /// The state after an uplink, if that changed it.
     fn after_uplink(before: Option<&DeviceState>, uplink: &Uplink, decoded: &Decoded) -> Option<DeviceState> {
         let mut state = before.cloned();
-        take_uplink(&mut state, uplink, decoded).then_some(state).flatten()
+        take_uplink(&mut state, uplink, decoded.clone()).then_some(state).flatten()
     }
 
     fn after_location(before: Option<&DeviceState>, location: Location) -> Option<DeviceState> {
@@ -117,7 +118,7 @@ mod tests {
     fn fields_are_merged_and_a_late_uplink_changes_nothing() {
         let first = after_uplink(None, &uplink(100, None), &decoded(&json!({"a": 1, "b": 1}))).unwrap();
         let second = after_uplink(Some(&first), &uplink(200, None), &decoded(&json!({"b": 2}))).unwrap();
-        assert_eq!(serde_json::Value::Object(second.fields.clone()), json!({"a": 1, "b": 2}));
+        assert_eq!(serde_json::Value::Object((*second.fields).clone()), json!({"a": 1, "b": 2}));
         assert_eq!(second.newest, uplink(200, None).id());
         assert_eq!(after_uplink(Some(&second), &uplink(150, None), &decoded(&json!({"a": 9}))), None);
     }

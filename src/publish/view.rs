@@ -77,7 +77,7 @@ impl View {
         let mut state = published;
         for uplink in uplinks.iter().rev() {
             if state.as_ref().is_none_or(|state| state.newest != uplink.id()) {
-                take_uplink(&mut state, uplink, &Renderer::decode(profile, uplink));
+                take_uplink(&mut state, uplink, Renderer::decode(profile, uplink));
             }
         }
         Ok(state)

@@ -175,7 +175,7 @@ pub struct DeviceState {
     /// The newest uplink's time.
     pub time: Timestamp,
     /// Every field's latest value.
-    pub fields: Fields,
+    pub fields: Arc<Fields>,
     /// The newest known position.
     pub location: Option<Location>,
 }

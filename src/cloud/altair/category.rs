@@ -9,7 +9,7 @@ use super::client::A_PAGE;
 use super::value::time;
 use crate::cloud::api::{Call, done};
 use crate::cloud::page::Pages;
-use crate::cloud::row::Row;
+use crate::cloud::row::{Json, Row};
 use crate::model::Timestamp;
 
 /// A category.
@@ -57,7 +57,7 @@ fn about(name: &str) -> String {
     format!("category {name}")
 }
 
-fn category(value: &Value) -> Result<Category, String> {
+fn category(value: &Json<'_>) -> Result<Category, String> {
     let row = Row::of(value).ok_or("it is no object")?;
     Ok(Category {
         name: row.name("name").ok_or("it has no name")?,

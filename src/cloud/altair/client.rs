@@ -154,7 +154,7 @@ impl Altair {
     #[must_use]
     pub fn reset_secret(&self, uid: &str) -> Call<Map<String, Value>> {
         let read: Read<Map<String, Value>> =
-            |value| value.as_object().cloned().ok_or_else(|| "it is no object".to_owned());
+            |value| value.as_object().map(Map::from).ok_or_else(|| "it is no object".to_owned());
         self.call(Method::POST, &["things", uid, "reset-secret"], Some(json!({})), about(uid), read)
     }
 

@@ -9,7 +9,7 @@ use super::client::about;
 use super::value::time;
 use crate::cloud::api::{Call, done};
 use crate::cloud::page::Pages;
-use crate::cloud::row::Row;
+use crate::cloud::row::{Json, Row};
 use crate::model::Timestamp;
 
 /// The studio keeps so many values of an action or event.
@@ -96,30 +96,35 @@ impl Altair {
 }
 
 /// The name and the value of `{"NAME": {…}}`, and the id that its `href` ends with: it stands nowhere else.
-fn named(value: &Value) -> Result<(String, Row<'_>, String), String> {
+fn named<'a>(value: &'a Json<'a>) -> Result<(String, Row<'a>, String), String> {
     let (name, value) = value.as_object().and_then(|object| object.iter().next()).ok_or("it has no name")?;
     let row = Row::of(value).ok_or("its value is no object")?;
     let href = row.name("href").ok_or("it has no href")?;
     let id = href.rsplit('/').find(|segment| !segment.is_empty()).ok_or("its href is empty")?.to_owned();
-    Ok((name.clone(), row, id))
+    Ok((name.to_owned(), row, id))
 }
 
-fn read_action(value: &Value) -> Result<Action, String> {
+fn read_action(value: &Json<'_>) -> Result<Action, String> {
     let (name, row, id) = named(value)?;
     Ok(Action {
         name,
         id,
         status: row.text("status").unwrap_or_default(),
-        input: row.value("input").cloned().unwrap_or_default(),
-        output: row.value("output").cloned().unwrap_or_default(),
+        input: row.value("input").map(Value::from).unwrap_or_default(),
+        output: row.value("output").map(Value::from).unwrap_or_default(),
         requested: time(row, "timeRequested"),
         completed: time(row, "timeCompleted"),
     })
 }
 
-fn read_event(value: &Value) -> Result<Event, String> {
+fn read_event(value: &Json<'_>) -> Result<Event, String> {
     let (name, row, id) = named(value)?;
-    Ok(Event { name, id, data: row.value("data").cloned().unwrap_or_default(), time: time(row, "timestamp") })
+    Ok(Event {
+        name,
+        id,
+        data: row.value("data").map(Value::from).unwrap_or_default(),
+        time: time(row, "timestamp"),
+    })
 }
 
 #[cfg(test)]
@@ -132,7 +137,7 @@ mod tests {
         let pending = json!({ "downlink": {
             "input": "0102", "status": "pending", "timeRequested": "2026-03-01 15:30:10+0000", "href": href,
         } });
-        let action = read_action(&pending).unwrap();
+        let action = read_action(&(&pending).into()).unwrap();
         assert_eq!(
             (action.name.as_str(), action.id.as_str(), &action.input),
             ("downlink", "AC1", &json!("0102"))
@@ -144,7 +149,7 @@ mod tests {
             (json!({ "downlink": { "status": "pending" } }), "it has no href"),
             (json!({ "downlink": { "href": "///" } }), "its href is empty"),
         ] {
-            assert_eq!(read_action(&value).unwrap_err(), why, "{value}");
+            assert_eq!(read_action(&(&value).into()).unwrap_err(), why, "{value}");
         }
     }
 }

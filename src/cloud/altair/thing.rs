@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::value::time;
-use crate::cloud::row::Row;
+use crate::cloud::row::{Json, Row};
 use crate::model::Timestamp;
 
 /// A Thing.
@@ -34,12 +34,12 @@ pub struct Thing {
     pub modified: Option<Timestamp>,
 }
 
-pub(super) fn thing(value: &Value) -> Result<Thing, String> {
+pub(super) fn thing(value: &Json<'_>) -> Result<Thing, String> {
     let row = Row::of(value).ok_or("it is no object")?;
-    let object = |key: &str| row.value(key).and_then(Value::as_object).cloned().unwrap_or_default();
+    let object = |key: &str| row.value(key).and_then(Json::as_object).map(Map::from).unwrap_or_default();
     let texts = |key: &str| match row.value(key) {
-        Some(Value::Array(list)) => list.iter().filter_map(|text| text.as_str().map(str::to_owned)).collect(),
-        Some(Value::String(one)) => vec![one.clone()],
+        Some(Json::Array(list)) => list.iter().filter_map(|text| text.as_str().map(str::to_owned)).collect(),
+        Some(Json::Str(one)) => vec![one.clone().into_owned()],
         _ => Vec::new(),
     };
     Ok(Thing {

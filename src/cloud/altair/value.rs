@@ -8,7 +8,7 @@ use super::Altair;
 use super::client::{A_PAGE, about};
 use crate::cloud::api::{Call, Read, done};
 use crate::cloud::page::Pages;
-use crate::cloud::row::Row;
+use crate::cloud::row::{Json, Row};
 use crate::model::Timestamp;
 
 /// The values of properties at one moment.
@@ -62,12 +62,12 @@ impl Altair {
 }
 
 const OBJECT: Read<Map<String, Value>> =
-    |value| value.as_object().cloned().ok_or_else(|| "it is no object".to_owned());
+    |value| value.as_object().map(Map::from).ok_or_else(|| "it is no object".to_owned());
 
-fn moment(value: &Value) -> Result<Moment, String> {
+fn moment(value: &Json<'_>) -> Result<Moment, String> {
     let row = Row::of(value).ok_or("it is no object")?;
     let at = time(row, "at").ok_or("it has no readable time")?;
-    let properties = row.value("properties").and_then(Value::as_object).cloned();
+    let properties = row.value("properties").and_then(Json::as_object).map(Map::from);
     Ok(Moment { at, properties: properties.ok_or("it has no properties")? })
 }
 
@@ -94,7 +94,7 @@ mod tests {
             ("", None),
         ] {
             let value = json!({ "at": text });
-            let found = time(Row::of(&value).unwrap(), "at").map(|time| time.to_string());
+            let found = time(Row::of(&Json::from(&value)).unwrap(), "at").map(|time| time.to_string());
             assert_eq!(found.as_deref(), expected, "{text}");
         }
     }

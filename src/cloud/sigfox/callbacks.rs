@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::client::Unit;
 use super::{Sigfox, Window};
 use crate::cloud::api::done;
-use crate::cloud::row::Row;
+use crate::cloud::row::{Json, Row};
 use crate::cloud::{Call, Pages};
 use crate::config::SigfoxApi::{V1, V2};
 use crate::model::{DeviceId, Payload, Timestamp};
@@ -179,8 +179,8 @@ fn about(device_type: &str, callback: &str) -> String {
 }
 
 /// v1 keeps data and service callbacks in lists of their own.
-fn callbacks(value: &Value) -> Result<Vec<Callback>, String> {
-    if let Value::Array(listed) = value {
+fn callbacks(value: &Json<'_>) -> Result<Vec<Callback>, String> {
+    if let Json::Array(listed) = value {
         return Ok(listed.iter().filter_map(Row::of).map(callback).collect());
     }
     let row = Row::of(value).ok_or("it is no object")?;
@@ -203,16 +203,16 @@ fn callback(row: Row<'_>) -> Callback {
 }
 
 /// v2 answers with an object, v1 with a list of identifiers.
-fn new_id(value: &Value) -> Result<String, String> {
+fn new_id(value: &Json<'_>) -> Result<String, String> {
     let id = match value {
-        Value::Array(ids) => ids.first().and_then(Value::as_str).map(str::to_owned),
+        Json::Array(ids) => ids.first().and_then(Json::as_str).map(str::to_owned),
         other => Row::of(other).and_then(|row| row.name("id")),
     };
     id.ok_or_else(|| "it names no new callback".to_owned())
 }
 
 /// Levels differ in their keys, and the examples from the definitions: `messages` stands for `message`.
-pub(super) fn undelivered(value: &Value) -> Result<Undelivered, String> {
+pub(super) fn undelivered(value: &Json<'_>) -> Result<Undelivered, String> {
     let row = Row::of(value).ok_or("it is no object")?;
     let parameters = row.object("parameters");
     let device = row.name("deviceId").or_else(|| row.reference("device"));
@@ -235,9 +235,9 @@ pub(super) fn undelivered(value: &Value) -> Result<Undelivered, String> {
 mod tests {
     use super::*;
 
-    fn rows(fixture: &str) -> Vec<Value> {
-        let page: Value = serde_json::from_str(fixture).unwrap();
-        page["data"].as_array().unwrap().clone()
+    fn rows(fixture: &str) -> Vec<Json<'_>> {
+        let page: Json<'_> = serde_json::from_str(fixture).unwrap();
+        page.as_object().and_then(|page| page.get("data")?.as_array()).unwrap().to_vec()
     }
 
     #[test]

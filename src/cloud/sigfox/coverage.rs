@@ -1,11 +1,10 @@
 //! Where the network hears devices.
 
 use serde::Serialize;
-use serde_json::Value;
 
 use super::Sigfox;
 use crate::cloud::Call;
-use crate::cloud::row::Row;
+use crate::cloud::row::{Json, Row};
 use crate::config::SigfoxApi::{V1, V2};
 
 /// A place to ask about, in degrees.
@@ -94,16 +93,16 @@ impl Situation {
     }
 }
 
-fn redundancy(value: &Value) -> Result<Redundancy, String> {
+fn redundancy(value: &Json<'_>) -> Result<Redundancy, String> {
     let row = Row::of(value).ok_or("it is no object")?;
     Ok(Redundancy { redundancy: row.number("redundancy").ok_or("it names no redundancy")? })
 }
 
-fn prediction(value: &Value) -> Result<Prediction, String> {
+fn prediction(value: &Json<'_>) -> Result<Prediction, String> {
     let row = Row::of(value).ok_or("it is no object")?;
-    let margins = row.value("margins").and_then(Value::as_array).into_iter().flatten();
+    let margins = row.value("margins").and_then(Json::as_array).into_iter().flatten();
     Ok(Prediction {
         covered: row.flag("locationCovered"),
-        margins_db: margins.filter_map(Value::as_f64).collect(),
+        margins_db: margins.filter_map(Json::as_f64).collect(),
     })
 }

@@ -2,14 +2,13 @@
 
 use reqwest::Method;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::client::Query;
 use super::report::{Kind, Report};
 use super::wire;
 use super::{Device, Message, Position, Sigfox, Window};
 use crate::cloud::api::done;
-use crate::cloud::row::Row;
+use crate::cloud::row::{Json, Row};
 use crate::cloud::{Call, Pages};
 use crate::config::SigfoxApi::{V1, V2};
 use crate::model::{DeviceId, Timestamp};
@@ -188,7 +187,7 @@ impl Sigfox {
 }
 
 /// v2 keeps it within the device.
-fn token(value: &Value) -> Result<Token, String> {
+fn token(value: &Json<'_>) -> Result<Token, String> {
     let row = Row::of(value).ok_or("it is no object")?;
     let row = if row.name("id").is_some() || row.value("token").is_some() {
         row.object("token").ok_or("the device has no token")?
@@ -202,12 +201,12 @@ fn token(value: &Value) -> Result<Token, String> {
     })
 }
 
-fn network_state(value: &Value) -> Result<NetworkState, String> {
+fn network_state(value: &Json<'_>) -> Result<NetworkState, String> {
     let row = Row::of(value).ok_or("it is no object")?;
     Ok(NetworkState { state: row.name("networkStatus").or_else(|| row.name("state")) })
 }
 
-fn metric(value: &Value) -> Result<Metric, String> {
+fn metric(value: &Json<'_>) -> Result<Metric, String> {
     let row = Row::of(value).ok_or("it is no object")?;
     Ok(Metric {
         last_day: row.integer("lastDay"),
@@ -217,7 +216,7 @@ fn metric(value: &Value) -> Result<Metric, String> {
 }
 
 /// v2 `deviceConsumptions`, v1 `consumptions`, in a client's documents within `consumption`.
-fn consumption(value: &Value) -> Result<Vec<Consumption>, String> {
+fn consumption(value: &Json<'_>) -> Result<Vec<Consumption>, String> {
     let row = Row::of(value).ok_or("it is no object")?;
     let row = row.object("consumption").unwrap_or(row);
     let listed = ["deviceConsumptions", "consumptions"].into_iter().find(|key| row.value(key).is_some());

@@ -1,11 +1,10 @@
 //! Groups and their users.
 
 use serde::Serialize;
-use serde_json::Value;
 
 use super::Sigfox;
 use super::client::Query;
-use crate::cloud::row::Row;
+use crate::cloud::row::{Json, Row};
 use crate::cloud::{Call, Pages};
 use crate::config::SigfoxApi::{V1, V2};
 use crate::model::Timestamp;
@@ -76,11 +75,11 @@ impl Sigfox {
 }
 
 /// `path` is a list of identifiers in v1 and of objects in v2.
-fn group(value: &Value) -> Result<Group, String> {
+fn group(value: &Json<'_>) -> Result<Group, String> {
     let row = Row::of(value).ok_or("it is no object")?;
-    let path = row.value("path").and_then(Value::as_array).into_iter().flatten();
-    let above = |step: &Value| match step {
-        Value::String(id) => Some(id.clone()),
+    let path = row.value("path").and_then(Json::as_array).into_iter().flatten();
+    let above = |step: &Json<'_>| match step {
+        Json::Str(id) => Some(id.clone().into_owned()),
         step => Row::of(step)?.name("id"),
     };
     Ok(Group {
@@ -93,7 +92,7 @@ fn group(value: &Value) -> Result<Group, String> {
     })
 }
 
-fn user(value: &Value) -> Result<User, String> {
+fn user(value: &Json<'_>) -> Result<User, String> {
     let row = Row::of(value).ok_or("it is no object")?;
     Ok(User {
         id: row.name("id"),

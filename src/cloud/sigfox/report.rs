@@ -1,9 +1,8 @@
 //! What the network reports about devices beside their messages (v1 `status/error` and `status/warn`).
 
 use serde::Serialize;
-use serde_json::Value;
 
-use crate::cloud::row::Row;
+use crate::cloud::row::{Json, Row};
 use crate::model::{DeviceId, Timestamp};
 
 /// An error or warning about a device.
@@ -42,11 +41,11 @@ impl Kind {
     }
 }
 
-pub(super) fn report(value: &Value) -> Result<Report, String> {
+pub(super) fn report(value: &Json<'_>) -> Result<Report, String> {
     let row = Row::of(value).ok_or("it is no object")?;
     let one = row.reference("device").or_else(|| row.name("deviceId"));
-    let several = row.value("deviceIds").and_then(Value::as_array).into_iter().flatten();
-    let ids = several.filter_map(Value::as_str).map(str::to_owned).chain(one);
+    let several = row.value("deviceIds").and_then(Json::as_array).into_iter().flatten();
+    let ids = several.filter_map(Json::as_str).map(str::to_owned).chain(one);
     Ok(Report {
         devices: ids.filter_map(|id| id.parse().ok()).collect(),
         time: row.time("time").ok_or("it has no readable time")?,
@@ -58,13 +57,13 @@ pub(super) fn report(value: &Value) -> Result<Report, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     #[test]
     fn an_error_is_about_one_device_and_a_warning_about_several() {
         let error = json!({ "deviceId": "0235", "time": 1_381_410_600_026_i64, "severity": "ERROR" });
         let warning = json!({ "deviceIds": ["0235", "023A", "4830"], "time": 1_381_410_600_026_i64 });
-        let count = |row| report(&row).unwrap().devices.len();
+        let count = |row: Value| report(&Json::from(&row)).unwrap().devices.len();
         assert_eq!((count(error), count(warning)), (1, 3));
     }
 }

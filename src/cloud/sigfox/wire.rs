@@ -4,9 +4,8 @@
 //! of another type, or unknown.
 
 use serde::Serialize;
-use serde_json::Value;
 
-use crate::cloud::row::Row;
+use crate::cloud::row::{Json, Row};
 use crate::model::{
     CloudState, DeviceId, DownlinkMode, LinkQuality, Location, LocationSource, Payload, PayloadKind,
     Timestamp,
@@ -99,7 +98,7 @@ pub struct Position {
     pub location: Option<Location>,
 }
 
-pub(super) fn message(value: &Value) -> Result<Message, String> {
+pub(super) fn message(value: &Json<'_>) -> Result<Message, String> {
     let row = Row::of(value).ok_or("it is no object")?;
     let device = row.reference("device").ok_or("it names no device")?;
     let device = device.parse().map_err(|error| format!("{error}"))?;
@@ -158,13 +157,13 @@ fn location(row: Row<'_>, time: Timestamp) -> Option<Location> {
     place.checked()
 }
 
-pub(super) fn position(value: &Value) -> Result<Position, String> {
+pub(super) fn position(value: &Json<'_>) -> Result<Position, String> {
     let row = Row::of(value).ok_or("it is no object")?;
     let time = row.time("time").ok_or("it has no readable time")?;
     Ok(Position { time, location: location(row, time) })
 }
 
-pub(super) fn device(value: &Value) -> Result<Device, String> {
+pub(super) fn device(value: &Json<'_>) -> Result<Device, String> {
     let row = Row::of(value).ok_or("it is no object")?;
     let id = row.name("id").ok_or("it has no id")?.parse().map_err(|error| format!("{error}"))?;
     // v1 writes 0 for a device that has never sent.
@@ -199,7 +198,7 @@ fn state(code: i64) -> CloudState {
     }
 }
 
-pub(super) fn device_type(value: &Value) -> Result<DeviceType, String> {
+pub(super) fn device_type(value: &Json<'_>) -> Result<DeviceType, String> {
     let row = Row::of(value).ok_or("it is no object")?;
     Ok(DeviceType {
         id: row.name("id").ok_or("it has no id")?,

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::cloud::row::Row;
+use crate::cloud::row::{Json, Row};
 use crate::model::{DeviceId, LinkQuality, Payload, Timestamp};
 
 /// Keys of an entry's content that Soracom itself writes; every other one is an output of its binary parser.
@@ -51,19 +51,19 @@ pub struct Entry {
     pub fields: Map<String, Value>,
 }
 
-pub(super) fn entry(value: &Value) -> Result<Entry, String> {
+pub(super) fn entry(value: &Json<'_>) -> Result<Entry, String> {
     let row = Row::of(value).ok_or("it is no object")?;
     let stored = row.time("time").ok_or("it has no readable time")?;
     // The content is a text that holds JSON; a proxy that unwraps it is met half-way.
     let content = match row.value("content").ok_or("it has no content")? {
-        Value::String(text) => serde_json::from_str(text).map_err(|error| format!("its content: {error}"))?,
+        Json::Str(text) => serde_json::from_str(text).map_err(|error| format!("its content: {error}"))?,
         other => other.clone(),
     };
     let inner = Row::of(&content).ok_or("its content is no object")?;
     let data = inner.text("data").ok_or("its content holds no data")?;
     let payload = data.parse().map_err(|error| format!("its data: {error}"))?;
     let own = |key: &str| OWN_KEYS.contains(&key);
-    let fields = content.as_object().into_iter().flatten().filter(|(key, _)| !own(key));
+    let fields = content.iter_object().into_iter().flatten().filter(|(key, _)| !own(key));
     Ok(Entry {
         stored,
         device: inner.name("device").and_then(|device| device.parse().ok()),
@@ -75,7 +75,7 @@ pub(super) fn entry(value: &Value) -> Result<Entry, String> {
         snr: inner.number("snr"),
         station: inner.name("station"),
         operator: inner.name("operatorName"),
-        fields: fields.map(|(key, value)| (key.clone(), value.clone())).collect(),
+        fields: fields.map(|(key, value)| (key.to_owned(), value.into())).collect(),
     })
 }
 
@@ -83,8 +83,8 @@ pub(super) fn entry(value: &Value) -> Result<Entry, String> {
 mod tests {
     use super::*;
 
-    fn entries(fixture: &str) -> Vec<Result<Entry, String>> {
-        serde_json::from_str::<Vec<Value>>(fixture).unwrap().iter().map(entry).collect()
+    fn entries(fixture: &'static str) -> Vec<Result<Entry, String>> {
+        serde_json::from_str::<Vec<Json<'_>>>(fixture).unwrap().iter().map(entry).collect()
     }
 
     #[test]

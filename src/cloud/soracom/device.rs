@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::Value;
 
-use crate::cloud::row::Row;
+use crate::cloud::row::{Json, Row};
 use crate::model::{CloudState, DeviceId, ParseDeviceIdError, Timestamp};
 
 /// A Sigfox device.
@@ -55,14 +54,15 @@ impl Device {
     }
 }
 
-pub(super) fn device(value: &Value) -> Result<Device, String> {
+pub(super) fn device(value: &Json<'_>) -> Result<Device, String> {
     let row = Row::of(value).ok_or("it is no object")?;
     let id = row.name("device_id").or_else(|| row.name("deviceId")).ok_or("it has no device_id")?;
     let seen = row.object("lastSeen");
     let tags: BTreeMap<String, String> = match row.value("tags") {
-        Some(Value::Object(tags)) => {
-            tags.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
-        }
+        Some(Json::Object(tags)) => tags
+            .iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value.as_str()?.to_owned())))
+            .collect(),
         _ => BTreeMap::new(),
     };
     Ok(Device {
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn devices_are_read_in_every_shape_that_is_sent() {
-        let list: Vec<Value> =
+        let list: Vec<Json<'_>> =
             serde_json::from_str(include_str!("../../../tests/fixtures/soracom/devices.json")).unwrap();
         let read: Vec<Device> = list.iter().map(|row| device(row).unwrap()).collect();
         assert_eq!(read[0].name.as_deref(), Some("greenhouse 3"));

@@ -59,8 +59,13 @@ pub(super) fn parse_entity(text: &str) -> Option<EntityId> {
 
 impl Gateway<'_> {
     /// The discovery message of a device with these entities, and without those that were removed.
-    pub(super) fn device(&self, device: &Described<'_>, entities: &[Entity], removed: &[EntityId]) -> Value {
-        message(&self.device_block(device), entities, removed)
+    pub(super) fn device(
+        &self,
+        device: &Described<'_>,
+        entities: Vec<Entity>,
+        removed: &[EntityId],
+    ) -> Value {
+        message(self.device_block(device), entities, removed)
     }
 
     /// The discovery message of one entity, for hosts that know no device discovery.
@@ -69,8 +74,8 @@ impl Gateway<'_> {
     }
 
     /// The discovery message of the gateway itself.
-    pub(super) fn itself(&self, entities: &[Entity], removed: &[EntityId]) -> Value {
-        message(&self.own_block(), entities, removed)
+    pub(super) fn itself(&self, entities: Vec<Entity>, removed: &[EntityId]) -> Value {
+        message(self.own_block(), entities, removed)
     }
 
     /// The discovery message of one of the gateway's own entities.
@@ -318,15 +323,18 @@ impl Gateway<'_> {
 }
 
 /// A device with its entities. One that is named with its platform alone is removed.
-fn message(device: &Value, entities: &[Entity], removed: &[EntityId]) -> Value {
-    let present = entities.iter().map(|entity| {
-        let mut settings = Map::from_iter([("p".to_owned(), json!(entity.component))]);
-        settings.extend(entity.settings.clone());
-        (entity.key.clone(), Value::Object(settings))
+fn message(device: Value, entities: Vec<Entity>, removed: &[EntityId]) -> Value {
+    let present = entities.into_iter().map(|Entity { key, component, mut settings }| {
+        settings.shift_insert(0, "p".to_owned(), json!(component));
+        (key, Value::Object(settings))
     });
     let absent = removed.iter().map(|(component, key)| (key.clone(), json!({ "p": component })));
     let components: Map<String, Value> = absent.chain(present).collect();
-    json!({ "dev": device, "o": origin(), "cmps": components })
+    Value::Object(Map::from_iter([
+        ("dev".to_owned(), device),
+        ("o".to_owned(), origin()),
+        ("cmps".to_owned(), Value::Object(components)),
+    ]))
 }
 
 /// An entity's message where it comes alone.

@@ -22,7 +22,7 @@ fn a_device_is_described_with_all_of_its_entities() {
     let gateway = Gateway { id: "gw1", topics: &topics };
     let fields = [field("level", FieldKind::Number), field("alarm on/off", FieldKind::Bool)];
     let described = described(&fields);
-    insta::assert_json_snapshot!(gateway.device(&described, &gateway.entities(&described), &[]));
+    insta::assert_json_snapshot!(gateway.device(&described, gateway.entities(&described), &[]));
 }
 
 #[test]
@@ -30,7 +30,7 @@ fn the_gateway_is_a_device_of_its_own() {
     let topics = Topics::new("sigfox2mqtt", "homeassistant");
     let gateway = Gateway { id: "gw1", topics: &topics };
     let entities = gateway.own_entities(&["factory".parse().unwrap()]);
-    insta::assert_json_snapshot!(gateway.itself(&entities, &[]));
+    insta::assert_json_snapshot!(gateway.itself(entities, &[]));
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn an_entity_that_is_no_more_is_named_with_its_platform_alone() {
         .iter()
         .filter_map(|text| parse_entity(text))
         .collect();
-    let message = gateway.device(&described, &gateway.entities(&described), &removed);
+    let message = gateway.device(&described, gateway.entities(&described), &removed);
     assert_eq!(message["cmps"]["field_old"], json!({ "p": "sensor" }));
     assert_eq!(message["cmps"]["flag_level"], json!({ "p": "binary_sensor" }));
     assert_eq!(message["cmps"]["field_level"]["p"], "sensor");

@@ -145,7 +145,7 @@ impl Facts {
         let mut uplink = None;
         for later in self.renderer.store.uplinks(&query)?.into_iter().rev() {
             let decoded = Renderer::decode(profile, &later);
-            if state::take_uplink(&mut state, &later, &decoded) {
+            if state::take_uplink(&mut state, &later, decoded.clone()) {
                 uplink = Some((later, decoded));
             }
         }

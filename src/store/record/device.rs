@@ -1,6 +1,7 @@
 //! Devices, device types and what the uplinks of a device have told so far, on disk.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -197,7 +198,7 @@ impl From<&DeviceState> for StateRecord {
             seconds: state.newest.seconds,
             tail: state.newest.tail.into(),
             time: state.time.as_millis(),
-            fields: serde_json::to_string(&state.fields).unwrap_or_else(|_| "{}".to_owned()),
+            fields: serde_json::to_string(&*state.fields).unwrap_or_else(|_| "{}".to_owned()),
             location: state.location.as_ref().map(|location| LocationRecord::new(location, state.time)),
         }
     }
@@ -210,7 +211,7 @@ impl StateRecord {
         Some(DeviceState {
             newest: UplinkId { device, seconds: self.seconds, tail: self.tail.into() },
             time,
-            fields: serde_json::from_str(&self.fields).ok()?,
+            fields: Arc::new(serde_json::from_str(&self.fields).ok()?),
             location: self.location.as_ref().and_then(|location| location.location(time)),
         })
     }

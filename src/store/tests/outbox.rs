@@ -1,6 +1,7 @@
 //! The outbox: order, what is done and what a crash repeats.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
@@ -15,7 +16,12 @@ fn note(ms: i64, kind: &str) -> Event {
 fn state(message: &Uplink, level: f64) -> DeviceState {
     let mut fields = Fields::new();
     fields.insert("level".to_owned(), level.into());
-    DeviceState { newest: message.id(), time: message.time, fields, location: message.location }
+    DeviceState {
+        newest: message.id(),
+        time: message.time,
+        fields: fields.into(),
+        location: message.location,
+    }
 }
 
 #[test]
@@ -119,7 +125,7 @@ fn a_state_that_is_too_large_is_not_kept_and_holds_up_nothing() {
     let message = uplink("A", 0, Some(1));
     rig.store.record_sweep(std::slice::from_ref(&message), None).unwrap();
     let mut large = state(&message, 1.0);
-    large.fields.insert("text".to_owned(), "x".repeat(20_000).into());
+    Arc::make_mut(&mut large.fields).insert("text".to_owned(), "x".repeat(20_000).into());
     let head = rig.store.outbox_head(&BTreeSet::new(), 9).unwrap();
     let keys: Vec<_> = head.into_iter().map(|entry| entry.key).collect();
     rig.store.outbox_done(&keys, vec![(id("A"), large)]).unwrap();
