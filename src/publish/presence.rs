@@ -77,11 +77,10 @@ impl Renderer {
     /// A discovery message; cleared where the configuration wants another kind, or the device is gone.
     pub(super) fn discovery(&self, name: &Name) -> Result<Rendered, StoreError> {
         let mode = self.config.mqtt.discovery.mode;
-        let message: Option<Value> = match name {
+        let message = match name {
             Name::GatewayDiscovery if mode == DiscoveryMode::Device => {
                 let entities = self.entities(None)?;
-                let removed = self.removed(None, &entities)?;
-                Some(self.gateway().itself(entities, &removed))
+                Some(self.gateway().itself(&entities, &self.removed(None, &entities)?))
             }
             Name::GatewayComponent(component, key) if mode == DiscoveryMode::Component => {
                 let entities = self.entities(None)?;
@@ -93,7 +92,7 @@ impl Renderer {
                     Some(described) => {
                         let entities = self.gateway().entities(&described);
                         let removed = self.removed(Some(*device), &entities)?;
-                        Some(self.gateway().device(&described, entities, &removed))
+                        Some(self.gateway().device(&described, &entities, &removed))
                     }
                     None => None,
                 }
@@ -108,7 +107,7 @@ impl Renderer {
             }
             _ => None,
         };
-        Ok(message.map_or(Rendered::Clear, |message| Rendered::Keep(print(&message))))
+        Ok(message.map_or(Rendered::Clear, Rendered::Keep))
     }
 
     pub(super) fn gateway(&self) -> Gateway<'_> {

@@ -2,11 +2,15 @@
 //!
 //! After Home Assistant's documentation of MQTT discovery; entity ids are suggested, unique ids never change.
 
+mod message;
 #[cfg(test)]
 mod tests;
 
+use bytes::Bytes;
 use crc::{CRC_16_IBM_3740, Crc};
-use serde_json::{Map, Value, json};
+use serde_json::json;
+
+use self::message::{Block, Setting, Settings};
 
 use crate::decode::{FieldInfo, FieldKind};
 use crate::model::{DeviceId, SourceName};
@@ -41,7 +45,7 @@ const COMPONENTS: [&str; 5] = ["binary_sensor", "button", "device_tracker", "sen
 pub(super) struct Entity {
     pub(super) key: String,
     pub(super) component: &'static str,
-    settings: Map<String, Value>,
+    settings: Settings,
 }
 
 impl Entity {
@@ -59,38 +63,35 @@ pub(super) fn parse_entity(text: &str) -> Option<EntityId> {
 
 impl Gateway<'_> {
     /// The discovery message of a device with these entities, and without those that were removed.
-    pub(super) fn device(
-        &self,
-        device: &Described<'_>,
-        entities: Vec<Entity>,
-        removed: &[EntityId],
-    ) -> Value {
-        message(self.device_block(device), entities, removed)
+    pub(super) fn device(&self, device: &Described<'_>, entities: &[Entity], removed: &[EntityId]) -> Bytes {
+        message::whole(&self.device_block(device), entities, removed)
     }
 
     /// The discovery message of one entity, for hosts that know no device discovery.
-    pub(super) fn component(&self, device: &Described<'_>, entity: &Entity) -> Value {
-        alone(self.device_block(device), entity)
+    pub(super) fn component(&self, device: &Described<'_>, entity: &Entity) -> Bytes {
+        message::alone(&self.device_block(device), entity)
     }
 
     /// The discovery message of the gateway itself.
-    pub(super) fn itself(&self, entities: Vec<Entity>, removed: &[EntityId]) -> Value {
-        message(self.own_block(), entities, removed)
+    pub(super) fn itself(&self, entities: &[Entity], removed: &[EntityId]) -> Bytes {
+        message::whole(&self.own_block(), entities, removed)
     }
 
     /// The discovery message of one of the gateway's own entities.
-    pub(super) fn own_component(&self, entity: &Entity) -> Value {
-        alone(self.own_block(), entity)
+    pub(super) fn own_component(&self, entity: &Entity) -> Bytes {
+        message::alone(&self.own_block(), entity)
     }
 
-    fn own_block(&self) -> Value {
-        json!({
-            "ids": [self.node(None)],
-            "name": format!("sigfox2mqtt {}", self.id),
-            "mf": "sigfox2mqtt",
-            "mdl": "Gateway",
-            "sw": env!("CARGO_PKG_VERSION"),
-        })
+    fn own_block(&self) -> Block<'static> {
+        Block {
+            ids: [self.node(None)],
+            name: format!("sigfox2mqtt {}", self.id),
+            mf: "sigfox2mqtt",
+            mdl: Some("Gateway"),
+            sn: None,
+            via_device: None,
+            sw: Some(env!("CARGO_PKG_VERSION")),
+        }
     }
 
     /// The name under which a device, or the gateway, is known to Home Assistant.
@@ -101,21 +102,22 @@ impl Gateway<'_> {
         }
     }
 
-    fn device_block(&self, device: &Described<'_>) -> Value {
-        json!({
-            "ids": [self.node(Some(device.id))],
-            "name": device.name.chars().take(200).collect::<String>(),
-            "mf": "Sigfox",
-            "mdl": device.model,
-            "sn": device.id,
-            "via_device": self.node(None),
-        })
+    fn device_block<'a>(&self, device: &Described<'a>) -> Block<'a> {
+        Block {
+            ids: [self.node(Some(device.id))],
+            name: device.name.chars().take(200).collect(),
+            mf: "Sigfox",
+            mdl: device.model,
+            sn: Some(device.id),
+            via_device: Some(self.node(None)),
+            sw: None,
+        }
     }
 
     /// The entities of a device: its fields, then what every device has.
     pub(super) fn entities(&self, device: &Described<'_>) -> Vec<Entity> {
         let topic = |name: &str| self.topics.device(device.id, name);
-        let of_device = |key: &str, component: &'static str, name: &str, settings: Value| {
+        let of_device = |key: &str, component: &'static str, name: &str, settings: Settings| {
             self.entity(Some(device.id), key, component, name, settings)
         };
         let mut entities: Vec<Entity> =
@@ -124,71 +126,68 @@ impl Gateway<'_> {
             "last_seen",
             "sensor",
             "Last seen",
-            json!({
-                "state_topic": topic("availability"),
-                "value_template": "{{ value_json.last_seen }}",
-                "device_class": "timestamp",
-                "entity_category": "diagnostic",
-            }),
+            vec![
+                ("state_topic", topic("availability").into()),
+                ("value_template", "{{ value_json.last_seen }}".into()),
+                ("device_class", "timestamp".into()),
+                ("entity_category", "diagnostic".into()),
+            ],
         ));
         entities.push(of_device(
             "link_quality",
             "sensor",
             "Link quality",
-            json!({
-                "state_topic": topic("state"),
-                "value_template": "{{ value_json.lqi }}",
-                "device_class": "enum",
-                "options": ["limit", "average", "good", "excellent"],
-                "entity_category": "diagnostic",
-            }),
+            vec![
+                ("state_topic", topic("state").into()),
+                ("value_template", "{{ value_json.lqi }}".into()),
+                ("device_class", "enum".into()),
+                ("options", Setting::Texts(&["limit", "average", "good", "excellent"])),
+                ("entity_category", "diagnostic".into()),
+            ],
         ));
         entities.push(of_device(
             "rssi",
             "sensor",
             "RSSI",
-            json!({
-                "state_topic": topic("state"),
-                "value_template": "{{ value_json.rssi }}",
-                "device_class": "signal_strength",
-                "state_class": "measurement",
-                "unit_of_measurement": "dBm",
-                "entity_category": "diagnostic",
-            }),
+            vec![
+                ("state_topic", topic("state").into()),
+                ("value_template", "{{ value_json.rssi }}".into()),
+                ("device_class", "signal_strength".into()),
+                ("state_class", "measurement".into()),
+                ("unit_of_measurement", "dBm".into()),
+                ("entity_category", "diagnostic".into()),
+            ],
         ));
         entities.push(of_device(
             "location",
             "device_tracker",
             "Location",
-            json!({
-                "json_attributes_topic": topic("location"),
-                "source_type": "gps",
-            }),
+            vec![("json_attributes_topic", topic("location").into()), ("source_type", "gps".into())],
         ));
         if device.takes_downlinks {
             entities.push(of_device(
                 "downlink",
                 "sensor",
                 "Downlink",
-                json!({
-                    "state_topic": topic("downlink"),
-                    "value_template": "{{ value_json.last.state if value_json.last else 'none' }}",
-                    "icon": "mdi:download-network",
-                    "entity_category": "diagnostic",
-                }),
+                vec![
+                    ("state_topic", topic("downlink").into()),
+                    ("value_template", "{{ value_json.last.state if value_json.last else 'none' }}".into()),
+                    ("icon", "mdi:download-network".into()),
+                    ("entity_category", "diagnostic".into()),
+                ],
             ));
             entities.push(of_device(
                 "downlink_push",
                 "text",
                 "Send downlink",
-                json!({
-                    "command_topic": topic("downlink/push"),
-                    "command_template": r#"{"data":"{{ value }}"}"#,
-                    "min": 16,
-                    "max": 16,
-                    "pattern": "^[0-9a-fA-F]{16}$",
-                    "enabled_by_default": false,
-                }),
+                vec![
+                    ("command_topic", topic("downlink/push").into()),
+                    ("command_template", r#"{"data":"{{ value }}"}"#.into()),
+                    ("min", Setting::Number(16)),
+                    ("max", Setting::Number(16)),
+                    ("pattern", "^[0-9a-fA-F]{16}$".into()),
+                    ("enabled_by_default", Setting::Flag(false)),
+                ],
             ));
         }
         entities
@@ -203,33 +202,28 @@ impl Gateway<'_> {
             FieldKind::Text => format!("{{{{ (value_json.fields.get({key}) | string)[:255] }}}}"),
             FieldKind::Number | FieldKind::Bool => format!("{{{{ value_json.fields.get({key}) }}}}"),
         };
-        let mut said = json!({ "state_topic": self.topics.device(device, "state"), "value_template": value });
-        if let Some(said) = said.as_object_mut() {
-            let texts = [
-                ("device_class", &settings.device_class),
-                ("icon", &settings.icon),
-                ("entity_category", &settings.entity_category),
-            ];
-            said.extend(
-                texts.into_iter().filter_map(|(key, text)| Some((key.to_owned(), json!(text.as_ref()?)))),
-            );
-            match field.kind {
-                FieldKind::Bool => said.extend([
-                    ("payload_on".to_owned(), json!("True")),
-                    ("payload_off".to_owned(), json!("False")),
-                ]),
-                FieldKind::Number => {
-                    let numbers = [
-                        ("unit_of_measurement", settings.unit.as_ref().map(|unit| json!(unit))),
-                        ("state_class", settings.state_class.as_ref().map(|class| json!(class))),
-                        ("suggested_display_precision", settings.precision.map(|digits| json!(digits))),
-                    ];
-                    said.extend(
-                        numbers.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))),
-                    );
-                }
-                FieldKind::Text => {}
+        let mut said: Settings = vec![
+            ("state_topic", self.topics.device(device, "state").into()),
+            ("value_template", value.into()),
+        ];
+        let mut say = |key: &'static str, text: Option<&String>| {
+            said.extend(text.map(|text| (key, text.clone().into())));
+        };
+        say("device_class", settings.device_class.as_ref());
+        say("icon", settings.icon.as_ref());
+        say("entity_category", settings.entity_category.as_ref());
+        match field.kind {
+            FieldKind::Bool => {
+                said.extend([("payload_on", "True".into()), ("payload_off", "False".into())]);
             }
+            FieldKind::Number => {
+                say("unit_of_measurement", settings.unit.as_ref());
+                say("state_class", settings.state_class.as_ref());
+                said.extend(
+                    settings.precision.map(|digits| ("suggested_display_precision", Setting::Number(digits))),
+                );
+            }
+            FieldKind::Text => {}
         }
         // Keys differ by component: a field that becomes another kind is a new entity, and the old one is removed.
         let (component, kind) =
@@ -247,34 +241,34 @@ impl Gateway<'_> {
                 "connectivity",
                 "binary_sensor",
                 "Connection",
-                json!({
-                    "state_topic": self.topics.bridge("state"),
-                    "value_template": "{{ value_json.state }}",
-                    "payload_on": "online",
-                    "payload_off": "offline",
-                    "device_class": "connectivity",
-                    "entity_category": "diagnostic",
-                }),
+                vec![
+                    ("state_topic", self.topics.bridge("state").into()),
+                    ("value_template", "{{ value_json.state }}".into()),
+                    ("payload_on", "online".into()),
+                    ("payload_off", "offline".into()),
+                    ("device_class", "connectivity".into()),
+                    ("entity_category", "diagnostic".into()),
+                ],
             ),
             own(
                 "outbox",
                 "sensor",
                 "Outbox",
-                json!({
-                    "state_topic": self.topics.bridge("health"),
-                    "value_template": "{{ value_json.outbox.depth }}",
-                    "state_class": "measurement",
-                    "entity_category": "diagnostic",
-                }),
+                vec![
+                    ("state_topic", self.topics.bridge("health").into()),
+                    ("value_template", "{{ value_json.outbox.depth }}".into()),
+                    ("state_class", "measurement".into()),
+                    ("entity_category", "diagnostic".into()),
+                ],
             ),
             own(
                 "sync",
                 "button",
                 "Sync now",
-                json!({
-                    "command_topic": self.topics.bridge("request/sync"),
-                    "payload_press": "{}",
-                }),
+                vec![
+                    ("command_topic", self.topics.bridge("request/sync").into()),
+                    ("payload_press", "{}".into()),
+                ],
             ),
         ];
         entities.extend(sources.iter().map(|source| {
@@ -282,12 +276,15 @@ impl Gateway<'_> {
                 &format!("source_{}", slug(source.as_str())),
                 "binary_sensor",
                 &format!("Source {source}"),
-                json!({
-                    "state_topic": self.topics.source(source),
-                    "value_template": "{{ 'OFF' if value_json.state in ['ok', 'starting'] else 'ON' }}",
-                    "device_class": "problem",
-                    "entity_category": "diagnostic",
-                }),
+                vec![
+                    ("state_topic", self.topics.source(source).into()),
+                    (
+                        "value_template",
+                        "{{ 'OFF' if value_json.state in ['ok', 'starting'] else 'ON' }}".into(),
+                    ),
+                    ("device_class", "problem".into()),
+                    ("entity_category", "diagnostic".into()),
+                ],
             )
         }));
         entities
@@ -299,53 +296,24 @@ impl Gateway<'_> {
         key: &str,
         component: &'static str,
         name: &str,
-        settings: Value,
+        settings: Settings,
     ) -> Entity {
         let unique = format!("{}_{key}", self.node(device));
-        let online = |topic: String| json!({ "topic": topic, "value_template": "{{ value_json.state }}" });
-        let mut all = Map::from_iter([
-            ("name".to_owned(), json!(name)),
-            ("unique_id".to_owned(), json!(unique)),
-            ("default_entity_id".to_owned(), json!(format!("{component}.{}", plain(&unique)))),
-            ("qos".to_owned(), json!(1)),
-        ]);
+        let entity_id = format!("{component}.{}", plain(&unique));
+        let mut all: Settings = vec![
+            ("name", name.to_owned().into()),
+            ("unique_id", unique.into()),
+            ("default_entity_id", entity_id.into()),
+            ("qos", Setting::Number(1)),
+        ];
         if key != "connectivity" {
-            let mut topics = vec![online(self.topics.bridge("state"))];
-            topics.extend(device.map(|device| online(self.topics.device(device, "availability"))));
-            all.insert("availability".to_owned(), json!(topics));
-            all.insert("availability_mode".to_owned(), json!("all"));
+            let own = device.map(|device| self.topics.device(device, "availability"));
+            let topics = std::iter::once(self.topics.bridge("state")).chain(own);
+            all.extend([("availability", Setting::online(topics)), ("availability_mode", "all".into())]);
         }
-        if let Value::Object(settings) = settings {
-            all.extend(settings);
-        }
+        all.extend(settings);
         Entity { key: key.to_owned(), component, settings: all }
     }
-}
-
-/// A device with its entities. One that is named with its platform alone is removed.
-fn message(device: Value, entities: Vec<Entity>, removed: &[EntityId]) -> Value {
-    let present = entities.into_iter().map(|Entity { key, component, mut settings }| {
-        settings.shift_insert(0, "p".to_owned(), json!(component));
-        (key, Value::Object(settings))
-    });
-    let absent = removed.iter().map(|(component, key)| (key.clone(), json!({ "p": component })));
-    let components: Map<String, Value> = absent.chain(present).collect();
-    Value::Object(Map::from_iter([
-        ("dev".to_owned(), device),
-        ("o".to_owned(), origin()),
-        ("cmps".to_owned(), Value::Object(components)),
-    ]))
-}
-
-/// An entity's message where it comes alone.
-fn alone(device: Value, entity: &Entity) -> Value {
-    let mut message = entity.settings.clone();
-    message.extend([("dev".to_owned(), device), ("o".to_owned(), origin())]);
-    Value::Object(message)
-}
-
-fn origin() -> Value {
-    json!({ "name": "sigfox2mqtt", "sw": env!("CARGO_PKG_VERSION") })
 }
 
 /// A key as a topic and an entity id may spell it; one that had to be changed ends in its CRC, so that two keys

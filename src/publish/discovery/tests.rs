@@ -1,9 +1,15 @@
+use serde_json::Value;
+
 use super::*;
 use crate::config::FieldSettings;
 
 fn described(fields: &[FieldInfo]) -> Described<'_> {
     let id = "1A2B3C".parse().unwrap();
     Described { id, name: "Tank 3", model: Some("Level"), fields, takes_downlinks: true }
+}
+
+fn read(message: &[u8]) -> Value {
+    serde_json::from_slice(message).unwrap()
 }
 
 fn field(key: &str, kind: FieldKind) -> FieldInfo {
@@ -22,7 +28,7 @@ fn a_device_is_described_with_all_of_its_entities() {
     let gateway = Gateway { id: "gw1", topics: &topics };
     let fields = [field("level", FieldKind::Number), field("alarm on/off", FieldKind::Bool)];
     let described = described(&fields);
-    insta::assert_json_snapshot!(gateway.device(&described, gateway.entities(&described), &[]));
+    insta::assert_json_snapshot!(read(&gateway.device(&described, &gateway.entities(&described), &[])));
 }
 
 #[test]
@@ -30,7 +36,7 @@ fn the_gateway_is_a_device_of_its_own() {
     let topics = Topics::new("sigfox2mqtt", "homeassistant");
     let gateway = Gateway { id: "gw1", topics: &topics };
     let entities = gateway.own_entities(&["factory".parse().unwrap()]);
-    insta::assert_json_snapshot!(gateway.itself(entities, &[]));
+    insta::assert_json_snapshot!(read(&gateway.itself(&entities, &[])));
 }
 
 #[test]
@@ -42,7 +48,8 @@ fn unique_ids_do_not_depend_on_names_and_are_unique() {
         .into();
     let unique = |device: &Described<'_>| -> Vec<String> {
         let entities = gateway.entities(device);
-        entities.iter().map(|entity| entity.settings["unique_id"].as_str().unwrap().to_owned()).collect()
+        let settings = |entity: &Entity| read(&gateway.component(device, entity));
+        entities.iter().map(|entity| settings(entity)["unique_id"].as_str().unwrap().to_owned()).collect()
     };
     let ids = unique(&described(&fields));
     assert_eq!(ids, unique(&Described { name: "Another", model: None, ..described(&fields) }));
@@ -59,7 +66,7 @@ fn an_entity_that_is_no_more_is_named_with_its_platform_alone() {
         .iter()
         .filter_map(|text| parse_entity(text))
         .collect();
-    let message = gateway.device(&described, gateway.entities(&described), &removed);
+    let message = read(&gateway.device(&described, &gateway.entities(&described), &removed));
     assert_eq!(message["cmps"]["field_old"], json!({ "p": "sensor" }));
     assert_eq!(message["cmps"]["flag_level"], json!({ "p": "binary_sensor" }));
     assert_eq!(message["cmps"]["field_level"]["p"], "sensor");
