@@ -179,30 +179,50 @@ impl Room {
     ) -> Outcome {
         let mut odd = None;
         let mut pieces = Pieces::of(span, MOST_UPLINKS);
+        // A piece is kept while the next is asked for.
+        let mut earlier = None;
         while let Some(piece) = pieces.next() {
-            let (found, end) = match piece {
-                Piece::Have(found, end) => (found, end),
+            let found = match piece {
+                Piece::Have(found, end) => Some((found, end)),
                 Piece::Ask(span) => {
-                    let asked_at = clock::now();
-                    let found = self.collect(cloud, job, of, span, &pieces).await?;
-                    let newest = found.uplinks.iter().map(|uplink| uplink.time).max();
-                    let end = span.to.unwrap_or_else(|| reached(asked_at, found.date, newest));
-                    if let Some(left_at) = found.left_at {
-                        if !pieces.cut(span, found, left_at, end) {
-                            let why = format!("more than {} messages within seconds", pieces.enough(span));
-                            return Err(Error::Malformed { asked: "messages".to_owned(), why }.into());
-                        }
-                        continue;
-                    }
-                    pieces.whole(span, found.uplinks.len());
-                    (found, end)
+                    let look = self.look(cloud, job, of, span, &mut pieces);
+                    let (found, kept) =
+                        tokio::join!(look, self.keep_piece(cloud, of, earlier.take(), cursor));
+                    kept?;
+                    found?
                 }
             };
-            odd = odd.or(found.odd.first().cloned());
-            let cursor = cursor.filter(|_| found.whole).map(|scope| (scope.to_owned(), end));
-            self.keep_uplinks(cloud, of, found, cursor).await?;
+            odd = odd.or_else(|| found.as_ref()?.0.odd.first().cloned());
+            if found.is_some() {
+                self.keep_piece(cloud, of, std::mem::replace(&mut earlier, found), cursor).await?;
+            }
         }
+        self.keep_piece(cloud, of, earlier, cursor).await?;
         Ok(odd)
+    }
+
+    /// Asks for a piece of a sweep; nothing where it was cut short.
+    async fn look(
+        &self,
+        cloud: &Sigfox,
+        job: Job,
+        of: &Of<'_>,
+        span: Span,
+        pieces: &mut Pieces,
+    ) -> Result<Option<(Found, Timestamp)>, Failure> {
+        let asked_at = clock::now();
+        let found = self.collect(cloud, job, of, span, pieces).await?;
+        let newest = found.uplinks.iter().map(|uplink| uplink.time).max();
+        let end = span.to.unwrap_or_else(|| reached(asked_at, found.date, newest));
+        if let Some(left_at) = found.left_at {
+            if !pieces.cut(span, found, left_at, end) {
+                let why = format!("more than {} messages within seconds", pieces.enough(span));
+                return Err(Error::Malformed { asked: "messages".to_owned(), why }.into());
+            }
+            return Ok(None);
+        }
+        pieces.whole(span, found.uplinks.len());
+        Ok(Some((found, end)))
     }
 
     async fn collect(
@@ -271,13 +291,16 @@ impl Room {
         Ok(found)
     }
 
-    async fn keep_uplinks(
+    /// Keeps what was found up to a time, which the cursor then stands for.
+    async fn keep_piece(
         &self,
         cloud: &Sigfox,
         of: &Of<'_>,
-        found: Found,
-        cursor: Option<(String, Timestamp)>,
+        found: Option<(Found, Timestamp)>,
+        cursor: Option<&str>,
     ) -> Result<(), Failure> {
+        let Some((found, end)) = found else { return Ok(()) };
+        let cursor = cursor.filter(|_| found.whole).map(|scope| (scope.to_owned(), end));
         if let Of::Type(listed) = of {
             let mut heard = BTreeMap::new();
             for uplink in &found.uplinks {

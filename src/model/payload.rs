@@ -54,13 +54,7 @@ impl FromStr for Payload {
 
 impl fmt::Display for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut digits = [0; 64];
-        for bytes in self.0.chunks(digits.len() / 2) {
-            let digits = digits.get_mut(..2 * bytes.len()).ok_or(fmt::Error)?;
-            hex::encode_to_slice(bytes, digits).map_err(|_| fmt::Error)?;
-            f.write_str(std::str::from_utf8(digits).map_err(|_| fmt::Error)?)?;
-        }
-        Ok(())
+        f.write_str(&hex::encode(&self.0))
     }
 }
 
