@@ -171,6 +171,11 @@ impl<T> Pages<T> {
         Ok(None)
     }
 
+    /// Whether the last page was here.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.list.step, Step::End)
+    }
+
     /// The rows one by one, over all pages; rows that cannot be read are left out.
     pub fn into_rows(mut self) -> impl Stream<Item = Result<T, Error>> {
         async_stream::try_stream! {

@@ -115,11 +115,7 @@ fn integer(value: &Json<'_>) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Value, json};
-
-    fn json(value: &Value) -> Json<'_> {
-        value.into()
-    }
+    use serde_json::json;
 
     #[test]
     fn numbers_come_as_numbers_and_as_text() {
@@ -132,7 +128,7 @@ mod tests {
             (json!([1]), None),
         ] {
             let object = json!({ "rssi": value });
-            assert_eq!(Row::of(&json(&object)).unwrap().number("rssi"), expected, "{object}");
+            assert_eq!(Row::of(&Json::from(&object)).unwrap().number("rssi"), expected, "{object}");
         }
     }
 
@@ -147,7 +143,7 @@ mod tests {
             (json!("{seqNumber}"), None),
         ] {
             let object = json!({ "seqNumber": value });
-            assert_eq!(Row::of(&json(&object)).unwrap().integer("seqNumber"), expected, "{object}");
+            assert_eq!(Row::of(&Json::from(&object)).unwrap().integer("seqNumber"), expected, "{object}");
         }
     }
 
@@ -161,17 +157,17 @@ mod tests {
             json!("2026-03-02T03:04:05Z"),
         ] {
             let object = json!({ "time": value });
-            assert_eq!(Row::of(&json(&object)).unwrap().time("time"), expected, "{object}");
+            assert_eq!(Row::of(&Json::from(&object)).unwrap().time("time"), expected, "{object}");
         }
         let absurd = json!({ "time": -9_007_199_254_740_991_i64 });
-        assert_eq!(Row::of(&json(&absurd)).unwrap().time("time"), None);
+        assert_eq!(Row::of(&Json::from(&absurd)).unwrap().time("time"), None);
     }
 
     #[test]
     fn one_object_stands_for_a_list_of_one() {
         for (value, count) in [(json!([{}, {}]), 2), (json!({}), 1), (json!([]), 0), (json!(null), 0)] {
             let object = json!({ "cbStatus": value });
-            assert_eq!(Row::of(&json(&object)).unwrap().objects("cbStatus").len(), count, "{object}");
+            assert_eq!(Row::of(&Json::from(&object)).unwrap().objects("cbStatus").len(), count, "{object}");
         }
     }
 
@@ -179,7 +175,7 @@ mod tests {
     fn a_reference_is_an_id_or_an_object_with_one() {
         for value in [json!("002C"), json!({ "id": "002C", "name": "x" })] {
             let object = json!({ "device": value });
-            assert_eq!(Row::of(&json(&object)).unwrap().reference("device").as_deref(), Some("002C"));
+            assert_eq!(Row::of(&Json::from(&object)).unwrap().reference("device").as_deref(), Some("002C"));
         }
     }
 }

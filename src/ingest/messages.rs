@@ -279,7 +279,7 @@ impl Room {
             }
             oldest = oldest.into_iter().chain(page.oldest).min();
             let reached = oldest.unwrap_or(span.from).max(span.from);
-            if pieces.is_enough(span, &found, reached) {
+            if !pages.is_over() && pieces.is_enough(span, &found, reached) {
                 found.left_at = Some(reached);
                 break;
             }

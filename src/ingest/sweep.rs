@@ -249,9 +249,10 @@ mod tests {
         let mut found = Found { whole: true, is_in_order, ..Found::default() };
         let of_span: Vec<Timestamp> =
             times.iter().rev().map(|time| at(*time)).filter(|time| span.holds(*time)).collect();
-        for page in of_span.chunks(10) {
+        let mut pages = of_span.chunks(10).peekable();
+        while let Some(page) = pages.next() {
             found.uplinks.extend(page.iter().map(|time| uplink_at(*time)));
-            let oldest = page.last().copied();
+            let oldest = page.last().copied().filter(|_| pages.peek().is_some());
             if oldest.is_some_and(|oldest| pieces.is_enough(span, &found, oldest)) {
                 found.left_at = oldest;
                 break;
@@ -356,7 +357,7 @@ mod tests {
     fn a_span_of_an_instant_is_not_cut() {
         let span = Span { from: at(100), to: Some(at(103)) };
         let mut pieces = Pieces::of(span, 99);
-        for (times, left_at, is_in_order) in [([100; 400], at(100), false), ([102; 400], at(102), true)] {
+        for (times, left_at, is_in_order) in [([100; 401], at(100), false), ([102; 401], at(102), true)] {
             let found = look(&times, span, &pieces, is_in_order);
             assert_eq!((found.uplinks.len(), found.left_at), (400, Some(left_at)));
             assert!(!pieces.cut(span, found, left_at, at(103)));
