@@ -11,7 +11,6 @@ use crc::{CRC_16_IBM_3740, Crc};
 use serde_json::json;
 
 use self::message::{Block, Setting, Settings};
-
 use crate::decode::{FieldInfo, FieldKind};
 use crate::model::{DeviceId, SourceName};
 use crate::mqtt::topic::Topics;
