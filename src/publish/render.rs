@@ -2,7 +2,6 @@
 //!
 //! Reads only; decides nothing about when something is sent.
 
-use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -122,9 +121,10 @@ impl Renderer {
             Name::Item(device, item) => {
                 let queue = self.store.queue(*device)?;
                 Ok(match queue.iter().find(|queued| queued.id == *item) {
-                    Some(queued) => {
-                        Rendered::About(print(&DownlinkItem::from(queued)), about(&queued.id, false))
-                    }
+                    Some(queued) => Rendered::About(
+                        print(&DownlinkItem::from(queued)),
+                        about(queued.id.to_string(), false),
+                    ),
                     None => Rendered::Clear,
                 })
             }
@@ -164,7 +164,7 @@ impl Renderer {
         let document = print(&LocationDocument::new(&location, id.as_ref()));
         Ok(Rendered::About(
             document,
-            uplink.map(|uplink| about(&uplink.id(), uplink.replay)).unwrap_or_default(),
+            uplink.map(|uplink| about(uplink.id().to_string(), uplink.replay)).unwrap_or_default(),
         ))
     }
 
@@ -201,13 +201,12 @@ impl Renderer {
             &decoded.errors,
             place.as_ref().map(Place::from),
         );
-        let id = uplink.id();
-        let user = || about(&id, uplink.replay);
+        let user = || about(document.id().to_owned(), uplink.replay);
         let mut messages =
-            vec![self.event(&self.topics.device(uplink.device, "event/up"), print(&document), user())];
+            vec![self.event(self.topics.device(uplink.device, "event/up"), print(&document), user())];
         if let Some(place) = place {
-            let document = print(&LocationDocument::new(&place, Some(&id)));
-            messages.push(self.event(&self.topics.device(uplink.device, "event/location"), document, user()));
+            let located = print(&LocationDocument::new(&place, Some(&uplink.id())));
+            messages.push(self.event(self.topics.device(uplink.device, "event/location"), located, user()));
         }
         messages
     }
@@ -227,22 +226,22 @@ impl Renderer {
         Some(match event {
             Event::Uplink(_) => return None,
             Event::Downlink(item) => self.event(
-                &self.topics.device(item.device, "event/downlink"),
+                self.topics.device(item.device, "event/downlink"),
                 print(&DownlinkItem::from(item.as_ref())),
-                about(&item.id, false),
+                about(item.id.to_string(), false),
             ),
             Event::Location { device, location, uplink } => self.event(
-                &self.topics.device(*device, "event/location"),
+                self.topics.device(*device, "event/location"),
                 print(&LocationDocument::new(location, uplink.as_ref())),
-                uplink.iter().flat_map(|uplink| about(uplink, false)).collect(),
+                uplink.iter().flat_map(|uplink| about(uplink.to_string(), false)).collect(),
             ),
             Event::Service { device, time, kind, detail } => self.event(
-                &self.topics.device(*device, "event/service"),
+                self.topics.device(*device, "event/service"),
                 print(&ServiceEvent::new(*device, *time, kind, detail)),
                 Vec::new(),
             ),
             Event::Bridge { time, kind, detail } => self.event(
-                &self.topics.bridge("event"),
+                self.topics.bridge("event"),
                 print(&BridgeEvent::new(kind, *time, detail)),
                 Vec::new(),
             ),
@@ -250,9 +249,9 @@ impl Renderer {
     }
 
     /// A message that is of use for a week.
-    fn event(&self, topic: &str, payload: Bytes, user: User) -> Publish {
+    fn event(&self, topic: String, payload: Bytes, user: User) -> Publish {
         let properties = Properties { user, ..event_properties() };
-        Publish { topic: topic.to_owned(), payload, retain: false, properties }
+        Publish { topic, payload, retain: false, properties }
     }
 
     fn info(&self, id: DeviceId) -> Result<Rendered, StoreError> {
@@ -290,7 +289,7 @@ impl Renderer {
         let profile = self.profile(id)?;
         let decoded = Self::decode(&profile, &uplink);
         let document = print(&state_document(&uplink, &profile, &state.fields, &decoded, &state));
-        Ok(Rendered::About(document, about(&uplink.id(), uplink.replay)))
+        Ok(Rendered::About(document, about(uplink.id().to_string(), uplink.replay)))
     }
 
     fn find(&self, id: &UplinkId, time: Timestamp) -> Result<Option<Uplink>, StoreError> {
@@ -361,8 +360,8 @@ pub(super) fn event_properties() -> Properties {
 }
 
 /// User properties of what is about an uplink or a downlink.
-pub(super) fn about(id: &impl Display, replay: bool) -> User {
-    vec![("id", id.to_string()), ("replay", replay.to_string())]
+pub(super) fn about(id: String, replay: bool) -> User {
+    vec![("id", id), ("replay", replay.to_string())]
 }
 
 fn state_document<'a>(

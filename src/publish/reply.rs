@@ -103,7 +103,7 @@ impl ReplyQueue {
 impl From<Reply> for Publish {
     fn from(Reply { topic, payload, correlation, replays }: Reply) -> Self {
         let properties = match replays {
-            Some(uplink) => Properties { user: about(&uplink, true), ..event_properties() },
+            Some(uplink) => Properties { user: about(uplink.to_string(), true), ..event_properties() },
             None => Properties { correlation, ..json_properties() },
         };
         Self { topic, payload, retain: false, properties }

@@ -13,8 +13,8 @@ use super::outbox::Outboxes;
 use super::record::{DeviceRecord, LocationRecord, Record, UplinkRecord};
 use crate::model::{Device, DeviceId, SourceName, Timestamp};
 
-/// Some hundred bytes each.
-const MOST_FRESH: usize = 10_000;
+/// Some hundred bytes each, in a table that doubles its size above this.
+const MOST_FRESH: usize = 3_500;
 
 /// Everything that the store's one lock protects.
 #[derive(Debug)]
@@ -52,8 +52,9 @@ impl Fresh {
         self.records.remove(key)
     }
 
+    /// Gives the memory back as well.
     pub(super) fn clear(&mut self) {
-        self.records.clear();
+        self.records = HashMap::new();
     }
 }
 

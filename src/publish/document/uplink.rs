@@ -81,6 +81,11 @@ impl<'a> UplinkDocument<'a> {
             location,
         }
     }
+
+    /// The uplink's own name.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
 }
 
 /// A measurement with the digits that it has, also where its document goes through JSON's wider numbers.
